@@ -1,0 +1,199 @@
+"""A few worker threads that take turns for many actors without threads of their own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from enum import Enum, auto
+from typing import Protocol
+
+log = logging.getLogger(__name__)
+
+
+class Runnable(Protocol):
+    """Something that now and then has work to do; told apart by identity."""
+
+    def run_turn(self, quantum: int) -> bool:
+        """Do at most `quantum` pieces of work, quickly.
+
+        Returns:
+            Whether work is left, which asks for another turn. Work that arrives later must be
+            announced by `Dispatcher.submit`; announcing during a turn is enough.
+        """
+
+
+class _Turn(Enum):
+    WAITING = auto()
+    RUNNING = auto()
+    RUNNING_AND_WOKEN = auto()
+
+
+class Dispatcher:
+    """Gives turns, first come first served, never two at once to the same runnable.
+
+    A runnable that has nothing to do costs nothing here. One with work left after its quantum
+    goes to the back of the line, so nobody waits longer than a quantum of each one before it.
+    """
+
+    def __init__(self, workers: int = 4, quantum: int = 16, *, name: str = "pool") -> None:
+        """Prepare; no thread runs before `start`, but work may be submitted.
+
+        Args:
+            workers: number of threads, at least 1.
+            quantum: pieces of work per turn, at least 1.
+            name: prefix of the threads' names.
+        """
+        if workers < 1 or quantum < 1:
+            raise ValueError(f"{name}: give at least 1 worker and a quantum of at least 1")
+        self._size = workers
+        self._quantum = quantum
+        self._name = name
+        self._changed = threading.Condition(threading.Lock())
+        self._line: deque[Runnable] = deque()
+        self._turns: dict[int, _Turn] = {}
+        self._running: dict[int, threading.Thread] = {}
+        self._threads: list[threading.Thread] = []
+        self._abandoned: set[threading.Thread] = set()
+        self._made = 0
+        self._stopped = False
+
+    def start(self) -> None:
+        """Start the workers; a second call does nothing.
+
+        Raises:
+            RuntimeError: after `stop`, or when no thread can be started.
+        """
+        with self._changed:
+            if self._stopped:
+                raise RuntimeError(f"{self._name} was stopped; make a new Dispatcher")
+            while len(self._threads) < self._size:
+                self._add_worker()
+
+    def stop(self, timeout_s: float = 1.0) -> bool:
+        """End the workers after the turns they are in; turns still waited for never come.
+
+        Args:
+            timeout_s: longest wait in seconds for all of them together.
+
+        Returns:
+            Whether all workers that were not abandoned have ended. The calling worker, if
+            a turn called this, is not waited for.
+        """
+        with self._changed:
+            self._stopped = True
+            self._line.clear()
+            self._changed.notify_all()
+            threads = list(self._threads)
+        return _join_all(threads, timeout_s)
+
+    def submit(self, runnable: Runnable) -> None:
+        """Ask for a turn for `runnable`. Any thread, any number of times; never blocks."""
+        with self._changed:
+            if self._stopped:
+                return
+            turn = self._turns.get(id(runnable))
+            if turn is None:
+                self._turns[id(runnable)] = _Turn.WAITING
+                self._line.append(runnable)
+                self._changed.notify()
+            elif turn is _Turn.RUNNING:
+                # It may have looked for work just before this was there: look again.
+                self._turns[id(runnable)] = _Turn.RUNNING_AND_WOKEN
+
+    def abandon(self, runnable: Runnable) -> bool:
+        """Replace the worker that is stuck in a turn of `runnable`.
+
+        The stuck thread cannot be killed. It ends by itself when its turn does; until then the
+        runnable gets no further turn.
+
+        Returns:
+            Whether it had a turn just now.
+
+        Raises:
+            RuntimeError: no thread can be started; the worker stays what it was.
+        """
+        with self._changed:
+            thread = self._running.get(id(runnable))
+            if thread is None or self._stopped:
+                return False
+            if thread not in self._abandoned:
+                self._add_worker()
+                self._abandoned.add(thread)
+                self._threads.remove(thread)
+            return True
+
+    @property
+    def workers(self) -> int:
+        """How many workers take turns; abandoned ones not counted."""
+        return len(self._threads)
+
+    @property
+    def abandoned(self) -> int:
+        """How many abandoned workers are still stuck."""
+        return len(self._abandoned)
+
+    @property
+    def waiting(self) -> int:
+        """How many runnables wait for a turn."""
+        return len(self._line)
+
+    def _add_worker(self) -> None:
+        self._made += 1
+        thread = threading.Thread(target=self._work, name=f"{self._name}-{self._made}", daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _work(self) -> None:
+        thread = threading.current_thread()
+        while self._work_once(thread):
+            pass
+
+    def _work_once(self, thread: threading.Thread) -> bool:
+        # The runnable is a local of this call: kept across the next wait it would outlive its use.
+        runnable = self._take(thread)
+        if runnable is None:
+            return False
+        more = False
+        try:
+            more = runnable.run_turn(self._quantum)
+        except BaseException:  # even SystemExit must not cost the others a worker
+            log.exception("turn_failed")
+        return self._give_back(runnable, thread, more=more)
+
+    def _take(self, thread: threading.Thread) -> Runnable | None:
+        with self._changed:
+            while not self._line:
+                if self._stopped:
+                    return None
+                self._changed.wait()
+            runnable = self._line.popleft()
+            self._turns[id(runnable)] = _Turn.RUNNING
+            self._running[id(runnable)] = thread
+            return runnable
+
+    def _give_back(self, runnable: Runnable, thread: threading.Thread, *, more: bool) -> bool:
+        """End a turn; False tells an abandoned worker to end."""
+        with self._changed:
+            del self._running[id(runnable)]
+            woken = self._turns[id(runnable)] is _Turn.RUNNING_AND_WOKEN
+            if (more or woken) and not self._stopped:
+                self._turns[id(runnable)] = _Turn.WAITING
+                self._line.append(runnable)
+                self._changed.notify()
+            else:
+                del self._turns[id(runnable)]
+            if thread in self._abandoned:
+                self._abandoned.discard(thread)
+                return False
+            return True
+
+
+def _join_all(threads: list[threading.Thread], timeout_s: float) -> bool:
+    """Wait for threads, `timeout_s` for all of them together; True when all have ended."""
+    others = [thread for thread in threads if thread is not threading.current_thread()]
+    deadline = time.monotonic() + timeout_s
+    for thread in others:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return not any(thread.is_alive() for thread in others)

@@ -1,0 +1,1 @@
+"""Implementations of the ports; each talks to one part of the world."""

@@ -1,0 +1,323 @@
+"""Alerts as facts.
+
+libtorrent frees an alert, and everything that hangs on it, at the next non-empty `pop_alerts`: no
+alert, no sub-object and no lazy view leaves this module. Any text of an alert may be invalid UTF-8
+and raise when it is read; one such alert costs its own text or itself, never the batch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, cast
+
+import libtorrent as lt
+import structlog
+
+from revaer.adapters.libtorrent import faults, metainfo
+from revaer.adapters.libtorrent.registry import Entry, keys_of
+from revaer.domain import facts as f
+from revaer.domain.ids import InfoHash
+from revaer.domain.torrent import Fault, FaultCode, Metainfo
+
+log = structlog.get_logger(__name__)
+
+UNREADABLE: Final = "(unreadable)"
+_CONVERSION_ERRORS: Final = (UnicodeDecodeError, TypeError, RuntimeError)
+
+Lookup = Callable[[lt.torrent_handle], Entry | None]
+"""Finds the torrent that an alert names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A fault as libtorrent repeats it, once per block that could not be written.
+
+    Attributes:
+        key: category and number of the error; one fact per torrent and key.
+        is_sticky: whether the status shows nothing of it (files that vanished under a seed).
+    """
+
+    entry: Entry
+    key: tuple[str, int]
+    fault: Fault
+    is_sticky: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadDeleted:
+    """The files of a removed torrent are gone, or `reason` says why not."""
+
+    entry: Entry
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HandleGone:
+    """libtorrent let go of the torrent itself."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """A magnet's metadata is here, and with it perhaps another id.
+
+    Attributes:
+        keys: every id that finds the torrent from now on.
+    """
+
+    entry: Entry
+    metainfo: Metainfo
+    keys: set[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Resume data, and the torrent file's bytes when they were not handed out before."""
+
+    entry: Entry
+    blob: bytes
+    metainfo_data: bytes
+
+
+Report = f.Fact | Failure | PayloadDeleted | HandleGone | Discovered | Saved
+"""What an alert says; all but the facts is for `outcomes` to settle."""
+
+
+def reports_of(alert: lt.alert, lookup: Lookup) -> tuple[Report, ...]:
+    """Say what an alert reports; nothing for kinds, and torrents, that nobody asked about.
+
+    `state_update_alert` is not handled here: see `status.reports`.
+    """
+    converter = _CONVERTERS.get(type(alert))
+    if converter is None:
+        return ()
+    try:
+        return converter(alert, lookup)
+    except _CONVERSION_ERRORS as error:
+        log.warning("alert_unreadable", alert=type(alert).__name__, error=type(error).__name__)
+        return ()
+
+
+def readable(read: Callable[[], str]) -> str:
+    """Read a text that a tracker, peer or file system wrote."""
+    try:
+        return read()
+    except UnicodeDecodeError:
+        return UNREADABLE
+
+
+_Converter = Callable[[Any, Lookup], tuple[Report, ...]]
+"""Takes the one alert type that it is registered for; the table below is what binds the two."""
+
+
+class _Endpoint(Protocol):
+    """What peer alerts have in common."""
+
+    @property
+    def ep(self) -> tuple[str, int]: ...
+
+
+def _simple(make: Callable[[InfoHash], f.Fact]) -> _Converter:
+    def convert(alert: lt.torrent_alert, lookup: Lookup) -> tuple[Report, ...]:
+        entry = lookup(alert.handle)
+        return () if entry is None else (make(entry.info_hash),)
+
+    return convert
+
+
+def _metadata_received(alert: lt.metadata_received_alert, lookup: Lookup) -> tuple[Report, ...]:
+    handle = alert.handle
+    entry = lookup(handle)
+    info = handle.torrent_file()
+    if entry is None or info is None:
+        return ()
+    found = metainfo.of_info(info)
+    return (Discovered(entry, found, keys_of(found.infohash_v1, found.infohash_v2)),)
+
+
+def _metadata_failed(alert: lt.metadata_failed_alert, lookup: Lookup) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    if entry is None:
+        return ()
+    text = f"metadata from peers does not fit: {readable(alert.error.message)}"
+    return (Failure(entry, _key(alert.error), faults.fault(FaultCode.ENGINE, text)),)
+
+
+def _add_torrent(alert: lt.add_torrent_alert, lookup: Lookup) -> tuple[Report, ...]:
+    if not alert.error.value():
+        return ()
+    entry = lookup(alert.handle)
+    return () if entry is None else (f.AddFailed(entry.info_hash, alert.error.message()),)
+
+
+def _resume_data(alert: lt.save_resume_data_alert, lookup: Lookup) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    if entry is None:
+        return ()
+    params = alert.params
+    blob = lt.write_resume_data_buf(params)
+    is_due = entry.is_metainfo_due and params.ti is not None
+    return (Saved(entry, blob, _torrent_file(params) if is_due else b""),)
+
+
+def _torrent_file(params: lt.add_torrent_params) -> bytes:
+    # The binding of `write_torrent_file_buf` decodes its bytes as UTF-8 and fails.
+    return lt.bencode(cast("Any", lt.write_torrent_file(params)))
+
+
+def _resume_data_failed(
+    alert: lt.save_resume_data_failed_alert, lookup: Lookup
+) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    if entry is None:
+        return ()
+    return (f.ResumeDataFailed(entry.info_hash, readable(alert.error.message)),)
+
+
+def _resume_rejected(alert: lt.fastresume_rejected_alert, lookup: Lookup) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    if entry is None:
+        return ()
+    where = readable(alert.file_path)
+    reason = readable(alert.error.message)
+    return (f.ResumeRejected(entry.info_hash, f"{where}: {reason}" if where else reason),)
+
+
+def _file_error(alert: lt.file_error_alert, lookup: Lookup) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    if entry is None:
+        return ()
+    error = alert.error
+    fault = faults.fault_of(error, readable(alert.filename))
+    is_sticky = fault.code is FaultCode.MISSING_FILES
+    return (Failure(entry, _key(error), fault, is_sticky=is_sticky),)
+
+
+def _torrent_error(alert: lt.torrent_error_alert, lookup: Lookup) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    if entry is None:
+        return ()
+    error = alert.error
+    return (Failure(entry, _key(error), faults.fault_of(error, "")),)
+
+
+def _torrent_conflict(alert: lt.torrent_conflict_alert, lookup: Lookup) -> tuple[Report, ...]:
+    found = (lookup(alert.handle), lookup(alert.conflicting_torrent))
+    ids = [entry.info_hash for entry in found if entry is not None]
+    return tuple(
+        f.FaultRaised(
+            info_hash,
+            faults.fault(
+                FaultCode.TORRENT_CONFLICT,
+                f"the same torrent as {', '.join(i for i in ids if i != info_hash) or 'another'}",
+            ),
+        )
+        for info_hash in ids
+    )
+
+
+def _torrent_removed(alert: lt.torrent_removed_alert, lookup: Lookup) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    return () if entry is None else (HandleGone(entry),)
+
+
+def _torrent_deleted(alert: lt.torrent_deleted_alert, lookup: Lookup) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    return () if entry is None else (PayloadDeleted(entry),)
+
+
+def _delete_failed(alert: lt.torrent_delete_failed_alert, lookup: Lookup) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    if entry is None:
+        return ()
+    error = alert.error
+    # A torrent that never had metadata has no files: libtorrent answers a failure without an error.
+    return (PayloadDeleted(entry, readable(error.message) if error.value() else ""),)
+
+
+def _tracker_reply(alert: lt.tracker_reply_alert, lookup: Lookup) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    if entry is None:
+        return ()
+    return (f.TrackerAnswered(entry.info_hash, readable(lambda: alert.url), alert.num_peers),)
+
+
+def _tracker_error(alert: lt.tracker_error_alert, lookup: Lookup) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    if entry is None:
+        return ()
+    message = readable(alert.failure_reason) or readable(alert.error.message)
+    return (f.TrackerRefused(entry.info_hash, readable(lambda: alert.url), message),)
+
+
+def _piece_finished(alert: lt.piece_finished_alert, lookup: Lookup) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    return () if entry is None else (f.PieceFinished(entry.info_hash, alert.piece_index),)
+
+
+def _hash_failed(alert: lt.hash_failed_alert, lookup: Lookup) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    return () if entry is None else (f.PieceFailed(entry.info_hash, alert.piece_index),)
+
+
+def _peer_connected(alert: lt.peer_connect_alert, lookup: Lookup) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    return () if entry is None else (f.PeerJoined(entry.info_hash, _address(alert)),)
+
+
+def _peer_disconnected(alert: lt.peer_disconnected_alert, lookup: Lookup) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    if entry is None:
+        return ()
+    return (f.PeerLeft(entry.info_hash, _address(alert), readable(alert.error.message)),)
+
+
+def _alerts_dropped(_alert: lt.alerts_dropped_alert, _lookup: Lookup) -> tuple[Report, ...]:
+    return (f.AlertsDropped(),)
+
+
+def _listen_succeeded(alert: lt.listen_succeeded_alert, _lookup: Lookup) -> tuple[Report, ...]:
+    if alert.socket_type != lt.socket_type_t.tcp:
+        return ()  # uTP shares the port, and says so with an alert of its own
+    return (f.ListenSucceeded(alert.address, alert.port),)
+
+
+def _listen_failed(alert: lt.listen_failed_alert, _lookup: Lookup) -> tuple[Report, ...]:
+    return (f.ListenFailed(readable(alert.listen_interface), readable(alert.error.message)),)
+
+
+def _key(error: lt.error_code) -> tuple[str, int]:
+    return error.category().name(), error.value()
+
+
+def _address(alert: _Endpoint) -> str:
+    host, port = alert.ep
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+_CONVERTERS: Final[dict[type, _Converter]] = {
+    lt.metadata_received_alert: _metadata_received,
+    lt.metadata_failed_alert: _metadata_failed,
+    lt.add_torrent_alert: _add_torrent,
+    lt.torrent_finished_alert: _simple(f.DownloadFinished),
+    lt.torrent_checked_alert: _simple(f.TorrentChecked),
+    lt.cache_flushed_alert: _simple(f.CacheFlushed),
+    lt.save_resume_data_alert: _resume_data,
+    lt.save_resume_data_failed_alert: _resume_data_failed,
+    lt.fastresume_rejected_alert: _resume_rejected,
+    lt.file_error_alert: _file_error,
+    lt.torrent_error_alert: _torrent_error,
+    lt.torrent_conflict_alert: _torrent_conflict,
+    lt.torrent_removed_alert: _torrent_removed,
+    lt.torrent_deleted_alert: _torrent_deleted,
+    lt.torrent_delete_failed_alert: _delete_failed,
+    lt.tracker_reply_alert: _tracker_reply,
+    lt.tracker_error_alert: _tracker_error,
+    lt.piece_finished_alert: _piece_finished,
+    lt.hash_failed_alert: _hash_failed,
+    lt.peer_connect_alert: _peer_connected,
+    lt.peer_disconnected_alert: _peer_disconnected,
+    lt.alerts_dropped_alert: _alerts_dropped,
+    lt.listen_succeeded_alert: _listen_succeeded,
+    lt.listen_failed_alert: _listen_failed,
+}

@@ -1,0 +1,225 @@
+"""Reading torrent files and magnet links: bounded, and every refusal one clear line."""
+
+import re
+from typing import Final
+
+import libtorrent as lt
+
+from revaer.adapters.libtorrent.registry import ids_of, stable_id
+from revaer.domain.errors import InvalidTorrentError
+from revaer.domain.ids import EpochSeconds
+from revaer.domain.torrent import (
+    FileEntry,
+    MagnetSource,
+    Metainfo,
+    MetainfoSource,
+    TorrentDescription,
+    TorrentSource,
+)
+
+MAX_METAINFO_BYTES: Final = 10_000_000
+MAX_FILES: Final = 200_000
+MAX_PIECES: Final = 2_000_000
+MAX_TRACKERS: Final = 1_000
+MAX_MAGNET_CHARACTERS: Final = 8_192
+
+_MAGNET_SCHEME: Final = "magnet:"
+_CONTROL: Final = re.compile(r"[\x00-\x20\x7f]")
+_ERROR_CODE: Final = re.compile(r"\s*\[[^\]]*\]\s*$")
+
+
+def describe(source: TorrentSource) -> TorrentDescription:
+    """Say what a source is.
+
+    Raises:
+        InvalidTorrentError: it cannot be used, or is past a limit.
+    """
+    match source:
+        case MetainfoSource(data):
+            return _describe_metainfo(data)
+        case MagnetSource(uri):
+            return _describe_magnet(uri)
+
+
+def parse_metainfo(data: bytes) -> lt.add_torrent_params:
+    """Parse a torrent file and hold it against the limits.
+
+    Raises:
+        InvalidTorrentError: not a torrent file, or past a limit.
+    """
+    if not data:
+        raise InvalidTorrentError("the torrent file is empty")
+    if len(data) > MAX_METAINFO_BYTES:
+        raise InvalidTorrentError(
+            f"the torrent file has {len(data)} bytes, more than the {MAX_METAINFO_BYTES} allowed"
+        )
+    try:
+        params = lt.load_torrent_buffer(bytes(data))
+        info = params.ti
+    except (RuntimeError, UnicodeDecodeError, TypeError, ValueError) as error:
+        raise InvalidTorrentError(f"not a usable torrent file: {plain(error)}") from error
+    if info is None:
+        raise InvalidTorrentError("not a usable torrent file: it has no metadata")
+    if info.num_files() > MAX_FILES:
+        raise InvalidTorrentError(
+            f"the torrent has {info.num_files()} files, more than the {MAX_FILES} allowed"
+        )
+    if info.num_pieces() > MAX_PIECES:
+        raise InvalidTorrentError(
+            f"the torrent has {info.num_pieces()} pieces, more than the {MAX_PIECES} allowed"
+        )
+    _check_trackers(params)
+    return params
+
+
+def parse_magnet(uri: str) -> lt.add_torrent_params:
+    """Parse a magnet link and hold it against the limits.
+
+    Raises:
+        InvalidTorrentError: not a magnet link of a torrent, or past a limit.
+    """
+    uri = normal_magnet(uri)
+    try:
+        params = lt.parse_magnet_uri(uri)
+        hashes = params.info_hashes
+    except (RuntimeError, UnicodeError, TypeError, ValueError) as error:
+        raise InvalidTorrentError(f"not a usable magnet link: {plain(error)}") from error
+    if hashes.v1.is_all_zeros() and hashes.v2.is_all_zeros():
+        raise InvalidTorrentError("not a usable magnet link: its hash is all zeros")
+    _check_trackers(params)
+    return params
+
+
+def normal_magnet(uri: str) -> str:
+    """Trim a link and write its scheme as libtorrent expects it.
+
+    Raises:
+        InvalidTorrentError: no magnet link, too long, or with characters that no link has.
+    """
+    uri = uri.strip()
+    if len(uri) > MAX_MAGNET_CHARACTERS:
+        raise InvalidTorrentError(
+            f"the magnet link has {len(uri)} characters, {MAX_MAGNET_CHARACTERS} are allowed"
+        )
+    if uri[: len(_MAGNET_SCHEME)].lower() != _MAGNET_SCHEME:
+        raise InvalidTorrentError("not a magnet link: it must begin with magnet:?")
+    uri = _MAGNET_SCHEME + uri[len(_MAGNET_SCHEME) :]
+    # Plain spaces in names are common; control characters are an attack on logs and headers.
+    uri = uri.replace(" ", "%20")
+    if _CONTROL.search(uri):
+        raise InvalidTorrentError("not a usable magnet link: it has control characters")
+    return uri
+
+
+def of_info(info: lt.torrent_info, origin: tuple[str, str, int] = ("", "", 0)) -> Metainfo:
+    """Turn libtorrent's metadata into values.
+
+    Args:
+        info: shared with libtorrent, nothing of it is kept.
+        origin: comment, creator and creation time, which are not part of the metadata itself.
+    """
+    layout = info.layout()
+    piece_length = info.piece_length()
+    last = max(info.num_pieces() - 1, 0)
+    v1, v2 = ids_of(info.info_hashes())
+    files = tuple(
+        FileEntry(
+            index=index,
+            path=layout.file_path(index),
+            size_bytes=(size := layout.file_size(index)),
+            first_piece=min((offset := layout.file_offset(index)) // piece_length, last),
+            last_piece=min((offset + max(size, 1) - 1) // piece_length, last),
+            is_pad=bool(layout.file_flags(index) & lt.file_flags_t.flag_pad_file),
+        )
+        for index in range(info.num_files())
+    )
+    return Metainfo(
+        name=info.name(),
+        files=files,
+        total_size_bytes=sum(entry.size_bytes for entry in files if not entry.is_pad),
+        piece_length=piece_length,
+        piece_count=info.num_pieces(),
+        infohash_v1=v1,
+        infohash_v2=v2,
+        is_private=info.priv(),
+        comment=origin[0],
+        created_by=origin[1],
+        created_at=EpochSeconds(origin[2]),
+    )
+
+
+def origin_of(params: lt.add_torrent_params) -> tuple[str, str, int]:
+    """Comment, creator and creation time of a torrent file; all may be empty."""
+    return _text(params, "comment"), _text(params, "created_by"), max(params.creation_date, 0)
+
+
+def plain(error: Exception) -> str:
+    """The one-line reason in an exception of libtorrent, without its code."""
+    if isinstance(error, UnicodeError):
+        return "its text is not UTF-8"
+    return _ERROR_CODE.sub("", " ".join(str(error).split())) or type(error).__name__
+
+
+def _describe_metainfo(data: bytes) -> TorrentDescription:
+    params = parse_metainfo(data)
+    info = params.ti
+    if info is None:
+        raise InvalidTorrentError("not a usable torrent file: it has no metadata")
+    described = of_info(info, origin_of(params))
+    v1, v2 = described.infohash_v1, described.infohash_v2
+    return TorrentDescription(
+        info_hash=stable_id(v1, v2),
+        infohash_v1=v1,
+        infohash_v2=v2,
+        name=described.name,
+        metainfo=described,
+        magnet_uri=_magnet_of(params),
+        trackers=_readable_texts(params, "trackers"),
+        web_seeds=_readable_texts(params, "url_seeds"),
+    )
+
+
+def _describe_magnet(uri: str) -> TorrentDescription:
+    params = parse_magnet(uri)
+    v1, v2 = ids_of(params.info_hashes)
+    info_hash = stable_id(v1, v2)
+    return TorrentDescription(
+        info_hash=info_hash,
+        infohash_v1=v1,
+        infohash_v2=v2,
+        name=_text(params, "name") or info_hash,
+        metainfo=None,
+        magnet_uri=normal_magnet(uri),
+        trackers=_readable_texts(params, "trackers"),
+        web_seeds=_readable_texts(params, "url_seeds"),
+    )
+
+
+def _check_trackers(params: lt.add_torrent_params) -> None:
+    count = len(params.tracker_tiers)  # readable even where a tracker's text is not UTF-8
+    if count > MAX_TRACKERS:
+        raise InvalidTorrentError(
+            f"the torrent names {count} trackers, more than the {MAX_TRACKERS} allowed"
+        )
+
+
+def _magnet_of(params: lt.add_torrent_params) -> str:
+    try:
+        return lt.make_magnet_uri(params)
+    except (UnicodeDecodeError, RuntimeError):
+        return ""
+
+
+def _text(params: lt.add_torrent_params, name: str) -> str:
+    """Read a text written by whoever made the torrent; empty where it is not UTF-8."""
+    try:
+        return "".join(c for c in str(getattr(params, name)) if c.isprintable())
+    except UnicodeDecodeError:
+        return ""
+
+
+def _readable_texts(params: lt.add_torrent_params, name: str) -> tuple[str, ...]:
+    try:
+        return tuple(getattr(params, name))
+    except UnicodeDecodeError:
+        return ()

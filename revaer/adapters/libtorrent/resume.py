@@ -1,0 +1,207 @@
+"""From what was asked and stored to what libtorrent is told, before a byte moves."""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import libtorrent as lt
+
+from revaer.adapters.libtorrent import metainfo
+from revaer.adapters.libtorrent.profile import rate_limit
+from revaer.adapters.libtorrent.registry import ids_of, keys_of
+from revaer.domain.errors import InvalidInputError, InvalidTorrentError, PathRefusedError
+from revaer.domain.selection import SelectionRules
+from revaer.domain.torrent import StopReason, TorrentSpec
+from revaer.ports.engine import EngineTorrent
+
+_FLAGS: Final = lt.torrent_flags
+_MANAGED: Final = _FLAGS.paused | _FLAGS.auto_managed | _FLAGS.stop_when_ready
+_REPLACED: Final = (
+    _MANAGED
+    | _FLAGS.seed_mode
+    | _FLAGS.upload_mode
+    | _FLAGS.share_mode
+    | _FLAGS.no_verify_files
+    | _FLAGS.super_seeding
+    | _FLAGS.sequential_download
+    | _FLAGS.default_dont_download
+)
+_MAX_PORT: Final = 65_535
+_DEFAULTS: Final = SelectionRules()
+
+
+class _BlobError(Exception):
+    """The blob cannot be used; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A torrent ready to be added.
+
+    Attributes:
+        params: what libtorrent is told; not to be kept once added.
+        keys: every id that shall find the torrent.
+        rejected: why the blob was left aside, or empty.
+    """
+
+    params: lt.add_torrent_params
+    keys: set[str]
+    rejected: str = ""
+
+
+def prepare(torrent: EngineTorrent, *, is_queueing: bool) -> Prepared:
+    """Choose the best source and put what was asked over it.
+
+    A blob that cannot be used costs a full check, never the torrent: the torrent file or the magnet
+    link takes its place.
+
+    Args:
+        torrent: what to run.
+        is_queueing: whether libtorrent limits how many torrents run; else a torrent that may run
+            starts at once instead of at the queue's next turn, up to a second later.
+
+    Raises:
+        InvalidTorrentError: no source can be used, or it is not the torrent that the spec names.
+        PathRefusedError: the save path is not an absolute path.
+        InvalidInputError: a limit, priority or peer out of range.
+    """
+    spec = torrent.spec
+    check_save_path(spec.save_path)
+    rejected = ""
+    is_recheck = torrent.recheck
+    params: lt.add_torrent_params | None = None
+    if torrent.blob is not None:
+        try:
+            params = _read_blob(torrent.blob, spec)
+            # The pieces that a blob claims were seen in the directory that it names.
+            is_recheck = is_recheck or params.save_path != spec.save_path
+        except _BlobError as error:
+            rejected = str(error)
+    if params is None:
+        params = _from_source(torrent)
+    elif params.ti is None and torrent.metainfo_data is not None:
+        params.ti = metainfo.parse_metainfo(torrent.metainfo_data).ti
+    v1, v2 = ids_of(params.info_hashes)
+    if spec.info_hash not in keys_of(v1, v2):
+        raise InvalidTorrentError(f"the source is another torrent than {spec.info_hash}")
+    if is_recheck:
+        _distrust(params)
+    _apply(spec, params, is_queueing=is_queueing, is_recheck=is_recheck)
+    known = params.peers if rejected or torrent.blob is None else []
+    params.peers = [*known, *check_peers(torrent.peers)]
+    keys = keys_of(v1, v2) | keys_of(spec.infohash_v1, spec.infohash_v2) | {str(spec.info_hash)}
+    return Prepared(params, keys, rejected)
+
+
+def check_save_path(path: str) -> None:
+    """Refuse what libtorrent would take relative to the working directory or cut at a NUL.
+
+    Raises:
+        PathRefusedError: empty, relative, with a NUL, with `..`, or not encodable.
+    """
+    if not path.startswith("/") or "\0" in path or ".." in path.split("/"):
+        raise PathRefusedError(f"the save path must be absolute, without '..': {path!r}")
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise PathRefusedError(f"the save path must be UTF-8: {path!r}") from error
+
+
+def check_peers(peers: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Return peers that libtorrent takes: names would have to be resolved, which it refuses.
+
+    Raises:
+        InvalidInputError: not an IP address, or a port outside 1..65535.
+    """
+    for host, port in peers:
+        try:
+            ipaddress.ip_address(host)
+        except ValueError as error:
+            raise InvalidInputError(f"a peer must be an IP address and a port: {host!r}") from error
+        if not 0 < port <= _MAX_PORT:
+            raise InvalidInputError(f"a peer's port must be 1 to {_MAX_PORT}: {port}")
+    return list(peers)
+
+
+def _read_blob(blob: bytes, spec: TorrentSpec) -> lt.add_torrent_params:
+    try:
+        params = lt.read_resume_data(blob)
+        v1, v2 = ids_of(params.info_hashes)
+        renamed = params.renamed_files
+        params.save_path  # noqa: B018 -- raises when it is not UTF-8, and status would later
+        trackers = len(params.tracker_tiers)
+    except (RuntimeError, UnicodeDecodeError, TypeError, ValueError, OverflowError) as error:
+        raise _BlobError(f"resume data cannot be read: {metainfo.plain(error)}") from error
+    wanted = keys_of(spec.infohash_v1, spec.infohash_v2) | {str(spec.info_hash)}
+    if not wanted & keys_of(v1, v2):
+        raise _BlobError("resume data belongs to another torrent")
+    for name in renamed.values():
+        if _escapes(name):
+            raise _BlobError(f"resume data renames a file out of its directory: {name!r}")
+    if trackers > metainfo.MAX_TRACKERS:
+        raise _BlobError(f"resume data names {trackers} trackers")
+    return params
+
+
+def _escapes(name: str) -> bool:
+    return not name or name.startswith("/") or "\0" in name or ".." in name.split("/")
+
+
+def _from_source(torrent: EngineTorrent) -> lt.add_torrent_params:
+    if torrent.metainfo_data is not None:
+        return metainfo.parse_metainfo(torrent.metainfo_data)
+    spec = torrent.spec
+    if spec.magnet_uri:
+        return metainfo.parse_magnet(spec.magnet_uri)
+    topics = [f"xt=urn:btih:{spec.infohash_v1}"] if spec.infohash_v1 else []
+    topics += [f"xt=urn:btmh:1220{spec.infohash_v2}"] if spec.infohash_v2 else []
+    return metainfo.parse_magnet(f"magnet:?{'&'.join(topics) or f'xt=urn:btih:{spec.info_hash}'}")
+
+
+def _distrust(params: lt.add_torrent_params) -> None:
+    """Forget which pieces are there: without that knowledge libtorrent hashes every file."""
+    params.have_pieces = []
+    params.verified_pieces = []
+    params.unfinished_pieces = {}
+
+
+def _apply(
+    spec: TorrentSpec, params: lt.add_torrent_params, *, is_queueing: bool, is_recheck: bool
+) -> None:
+    for priority in spec.priorities:
+        check_priority(priority)
+    flags = params.flags & ~_REPLACED
+    flags |= _FLAGS.duplicate_is_error | _FLAGS.update_subscribe | _FLAGS.apply_ip_filter
+    if spec.stop_reason is not StopReason.NONE:
+        # A stopped torrent is only checked while it runs, so a forced check runs it until then.
+        flags |= _FLAGS.stop_when_ready if is_recheck else _FLAGS.paused
+    elif not spec.force_start:
+        flags |= _FLAGS.auto_managed | (_FLAGS.paused if is_queueing else 0)
+    if spec.sequential:
+        flags |= _FLAGS.sequential_download
+    if spec.super_seeding:
+        flags |= _FLAGS.super_seeding
+    if params.ti is None and not spec.priorities and spec.selection != _DEFAULTS:
+        # The rules can only be applied to a file list: until then nothing is wanted.
+        flags |= _FLAGS.default_dont_download
+    params.flags = flags
+    params.save_path = spec.save_path
+    params.file_priorities = list(spec.priorities)
+    params.piece_priorities = []
+    params.download_limit = rate_limit("download_limit", spec.download_limit)
+    params.upload_limit = rate_limit("upload_limit", spec.upload_limit)
+    if spec.added_at:
+        params.added_time = spec.added_at
+    if params.ti is None and spec.name:
+        params.name = spec.name
+
+
+def check_priority(priority: int) -> None:
+    """Refuse what libtorrent would wrap or clamp.
+
+    Raises:
+        InvalidInputError: outside 0..7.
+    """
+    if not 0 <= priority <= 7:  # noqa: PLR2004 -- libtorrent's scale
+        raise InvalidInputError(f"a file priority must be 0 to 7: {priority}")

@@ -1,0 +1,245 @@
+"""`revaer download`: torrents into a directory, without a database and without a server."""
+
+import io
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from revaer.cli.failures import DONE, FAILED, Failure, complain, report
+from revaer.cli.inputs import (
+    read_interface,
+    read_limit,
+    read_listen,
+    read_peers,
+    read_sources,
+    resolve_output,
+)
+from revaer.cli.signals import Interruption
+from revaer.domain.events import ActorFailed, HealthChanged, PublishedEvent
+from revaer.domain.selection import SelectionRules
+
+if TYPE_CHECKING:
+    from revaer.cli.progress import Display, Summary
+    from revaer.cli.watching import Watch
+    from revaer.compose.download import DownloadRun
+    from revaer.ports.event_feed import Subscription
+
+STEP_S: Final = 0.1
+"""How often the board is looked at; also how late a signal is noticed at most."""
+
+ENGINE_PATHS: Final = frozenset({"engine", "engine.session", "root"})
+HINT: Final = "run the same command again to continue"
+_RULES: Final = "revaer.rules"
+_RULE_OPTIONS: Final = ("include", "exclude")
+
+
+class OrderedRulesCommand(click.Command):
+    """Keeps the order of `--include` and `--exclude` among each other: the first match decides."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Note the order, then parse as always: click itself keeps one list per option."""
+        if args:
+            values, _, order = self.make_parser(ctx).parse_args(args=list(args))
+            given = {name: iter(values.get(name) or ()) for name in _RULE_OPTIONS}
+            ctx.meta[_RULES] = [
+                (param.name, next(given[param.name])) for param in order if param.name in given
+            ]
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=OrderedRulesCommand, no_args_is_help=True)
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option(
+    "-o", "--output", default=".", metavar="DIR", help="Where the files go.", show_default=True
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line on stdout.")
+@click.option("--limit-down", metavar="RATE", help="As in 2MB/s, 500 KiB, 40 Mbit/s; 0 unlimited.")
+@click.option("--limit-up", metavar="RATE", help="The same for what is sent.")
+@click.option("--sequential", is_flag=True, help="Fetch pieces in file order.")
+@click.option("--include", multiple=True, metavar="GLOB", help="Only files that match; repeatable.")
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="GLOB",
+    help="No files that match; repeatable. Of all --include and --exclude the first match decides.",
+)
+@click.option("--peer", "peers", multiple=True, metavar="HOST:PORT", help="Connect; repeatable.")
+@click.option("--listen", metavar="HOST:PORT", help="Accept peers here; default any free port.")
+@click.option("--interface", metavar="NAME_OR_ADDRESS", help="Bind all traffic to it.")
+@click.option("--no-dht", is_flag=True, help="Only trackers and --peer; no DHT, no local search.")
+@click.option("-q", "--quiet", is_flag=True, help="Only errors.")
+@click.pass_context
+def download(ctx: click.Context, sources: tuple[str, ...], **given: Any) -> int:
+    """Download SOURCE... and exit when all is complete.
+
+    SOURCE is the path of a .torrent file or a magnet link. Interrupted by Ctrl-C or killed, the
+    same command continues where it was; what the directory has already is not fetched again.
+    """
+    with Interruption() as interruption:
+        return _download(sources, given, ctx.meta.get(_RULES, []), interruption)
+
+
+def _download(
+    sources: Sequence[str],
+    given: dict[str, Any],
+    rules: Sequence[tuple[str, str]],
+    interruption: Interruption,
+) -> int:
+    read = read_sources(sources)
+    selection = SelectionRules.parse(rules)
+    limits = (
+        read_limit("--limit-down", given["limit_down"]),
+        read_limit("--limit-up", given["limit_up"]),
+    )
+    output = resolve_output(given["output"])
+    listen = read_listen(given["listen"])
+    interface = read_interface(given["interface"])
+    peers = read_peers(given["peers"])
+
+    from revaer.adapters.telemetry import configure_logs
+    from revaer.adapters.telemetry.logs import parse_levels
+
+    configure_logs(parse_levels(os.environ.get("REVAER_LOG", "")))
+    _tolerate_any_text()
+
+    from revaer.cli.progress import display_for
+    from revaer.cli.projection import DownloadProjection
+    from revaer.compose.download import DownloadOptions, DownloadRun, NamedSource
+
+    run = DownloadRun(
+        DownloadOptions(
+            output=output,
+            listen=listen,
+            interface=interface,
+            enable_dht=not given["no_dht"],
+            download_limit=limits[0],
+            upload_limit=limits[1],
+            sequential=given["sequential"],
+            selection=selection,
+            peers=peers,
+        ),
+        [NamedSource(one.label, one.source) for one in read],
+        (DownloadProjection(),),
+    )
+    display = display_for(run.board, as_json=given["as_json"], is_quiet=given["quiet"])
+    return _Following(run, display, interruption, as_json=given["as_json"]).to_the_end()
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How following a run ended.
+
+    Attributes:
+        trouble: what broke, as a message; empty when nothing did.
+    """
+
+    watch: "Watch"
+    trouble: str
+    was_interrupted: bool
+
+    def summary(self) -> "Summary":
+        """The counts, and the exit code that follows."""
+        from revaer.cli.progress import Summary
+        from revaer.cli.watching import Outcome
+
+        outcomes = list(self.watch.outcomes.values())
+        complete = outcomes.count(Outcome.COMPLETE)
+        return Summary(
+            complete=complete,
+            failed=outcomes.count(Outcome.FAILED),
+            unfinished=outcomes.count(Outcome.RUNNING),
+            exit_code=DONE if complete == len(outcomes) else FAILED,
+        )
+
+
+@dataclass(slots=True)
+class _Following:
+    """Starts a run, follows it until it is over, broken or interrupted, and stops it."""
+
+    run: "DownloadRun"
+    display: "Display"
+    interruption: Interruption
+    as_json: bool
+
+    def to_the_end(self) -> int:
+        """The exit code; whatever happens the run is stopped, which saves it."""
+        self.display.open()
+        try:
+            try:
+                end = self._follow()
+                if end.was_interrupted:
+                    self.display.stopping()
+            finally:
+                unsaved = self.run.stop()
+        finally:
+            self.display.close()
+        return self._tell_end(end, unsaved)
+
+    def _follow(self) -> _End:
+        from revaer.cli.watching import Watch
+
+        subscription = self.run.feed.subscribe(
+            ("torrent.state_changed", "health.changed", "actor.failed")
+        )
+        try:
+            self.run.start()
+            watch = Watch(self.run.wanted, self.run.resumed, started_at=time.monotonic())
+            trouble = ""
+            while not (watch.is_over or trouble or self.interruption.received is not None):
+                trouble = self._step(watch, subscription)
+            return _End(watch, trouble, not watch.is_over and not trouble)
+        finally:
+            subscription.close()
+
+    def _step(self, watch: "Watch", subscription: "Subscription") -> str:
+        """Wait for events or a tenth of a second, then look; returns what broke, if anything."""
+        board = self.run.board
+        until = time.monotonic() + STEP_S
+        trouble = ""
+        while (left_s := until - time.monotonic()) > 0:
+            delivery = subscription.next(left_s)
+            if isinstance(delivery, PublishedEvent):
+                for notice in watch.hear(delivery, board):
+                    self.display.tell(notice)
+                trouble = trouble or self._broken_by(delivery)
+        now = time.monotonic()
+        for notice in watch.look(board, now):
+            self.display.tell(notice)
+        self.display.update(watch.begun, now)
+        reason = self.run.broken()
+        if reason is not None:
+            return f"{reason.path} broke: {reason.message}; what was saved is kept, {HINT}"
+        return trouble
+
+    def _broken_by(self, published: PublishedEvent) -> str:
+        match published.event:
+            case ActorFailed(path, message) if path in ENGINE_PATHS:
+                return f"the engine failed: {message}; what was saved is kept, {HINT}"
+            case HealthChanged(component, status, cause) if status != "ok":
+                complain(f"{component} is {status}: {cause}")
+            case _:
+                pass
+        return ""
+
+    def _tell_end(self, end: _End, unsaved: str) -> int:
+        summary = end.summary()
+        if end.trouble:
+            report(Failure(FAILED, "engine-failed", end.trouble), as_json=self.as_json)
+        if unsaved:
+            complain(f"not everything could be saved: {unsaved}")
+        if end.was_interrupted:
+            complain(f"interrupted; {HINT}" if unsaved else f"interrupted and saved; {HINT}")
+        self.display.end(summary)
+        return summary.exit_code
+
+
+def _tolerate_any_text() -> None:
+    """Names come in any script, terminals in any encoding: show a `?` rather than fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")

@@ -1,0 +1,1 @@
+"""The only places that name implementations: they introduce ports and adapters to each other."""

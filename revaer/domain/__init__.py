@@ -1,0 +1,1 @@
+"""Values, commands, events and decisions; knows no library but pydantic."""

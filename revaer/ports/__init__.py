@@ -1,0 +1,1 @@
+"""What Revaer needs from the world, and what its faces need from Revaer: one Protocol a file."""

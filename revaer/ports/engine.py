@@ -1,0 +1,220 @@
+"""A BitTorrent engine, whichever it is.
+
+Thread rules: `drain` is called by one thread only (the alert pump); everything else may be called
+from any thread, but only the session actor does so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from revaer.domain.facts import Fact
+from revaer.domain.ids import BytesPerSecond, InfoHash
+from revaer.domain.torrent import (
+    Metainfo,
+    TorrentDescription,
+    TorrentSource,
+    TorrentSpec,
+    TorrentStatus,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineTorrent:
+    """What an engine is told of a torrent that it shall run.
+
+    Attributes:
+        spec: what was asked for; `stop_reason`, `priorities`, limits, sequential mode and queueing
+            are applied before the torrent moves a byte.
+        metainfo_data: the torrent file's bytes where known, else None (a magnet).
+        blob: the engine's own resume data, or None.
+        recheck: read all files again even though the blob looks sound.
+        peers: `(IP address, port)` to connect to at once.
+        trackers: announce addresses beside those of the source.
+    """
+
+    spec: TorrentSpec
+    metainfo_data: bytes | None = field(default=None, repr=False)
+    blob: bytes | None = field(default=None, repr=False)
+    recheck: bool = False
+    peers: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """Session-wide settings, in the engine-agnostic words of the setting `torrent.session`.
+
+    Attributes:
+        listen: `host:port` or `device:port` list; port 0 lets the system choose.
+        outgoing_interface: device or address that peers are reached from; empty for any.
+        download_limit: bytes per second for the whole session, LAN peers included; 0 unlimited.
+        upload_limit: as above.
+        enable_dht: find peers through the distributed hash table.
+        enable_lsd: find peers on the local network.
+        enable_port_mapping: ask the router for a port by UPnP and NAT-PMP.
+        max_connections: peer connections of the whole session.
+        max_uploads: upload slots of the whole session.
+        active_downloads: torrents downloading at once; -1 no queueing.
+        active_seeds: torrents seeding at once; -1 no queueing.
+        active_limit: torrents running at once; -1 no queueing.
+        user_agent: how the engine names itself to trackers and peers.
+        disk_backend: `default` (libtorrent chooses), `pread`, `posix` or `mmap`; takes effect with
+            a new session.
+        enable_utp: use uTP beside TCP.
+    """
+
+    listen: tuple[str, ...] = ("0.0.0.0:6881", "[::]:6881")
+    outgoing_interface: str = ""
+    download_limit: BytesPerSecond = BytesPerSecond(0)
+    upload_limit: BytesPerSecond = BytesPerSecond(0)
+    enable_dht: bool = True
+    enable_lsd: bool = True
+    enable_port_mapping: bool = False
+    max_connections: int = 500
+    max_uploads: int = 20
+    active_downloads: int = -1
+    active_seeds: int = -1
+    active_limit: int = -1
+    user_agent: str = "Revaer/0.1"
+    disk_backend: str = "default"
+    enable_utp: bool = True
+
+
+class MetainfoReader(Protocol):
+    """Reads sources without adding them."""
+
+    def describe(self, source: TorrentSource) -> TorrentDescription:
+        """Say what a source is.
+
+        Raises:
+            InvalidTorrentError: not a torrent file, not a usable magnet link, or past the limits on
+                size, files, pieces and trackers.
+        """
+        ...
+
+
+class TorrentEngine(MetainfoReader, Protocol):
+    """The engine as the session actor and the alert pump see it.
+
+    Commands return at once; what they bring about arrives as facts from `drain`. Unknown ids raise
+    `TorrentNotFoundError`, a closed engine `EngineDownError`.
+    """
+
+    def add(self, torrent: EngineTorrent) -> Metainfo | None:
+        """Run a torrent, and say what is known of its metadata.
+
+        A magnet moves no payload byte by itself: when its metadata arrives the engine reports
+        `MetadataReceived` and holds the torrent until `resume`, so that its file names can be
+        judged and its files chosen first (libtorrent: `stop_when_ready`).
+
+        Raises:
+            InvalidTorrentError: the source cannot be used.
+            TorrentExistsError: the engine has it already.
+        """
+        ...
+
+    def knows(self, info_hash: InfoHash) -> bool:
+        """Whether the engine runs this torrent."""
+        ...
+
+    def torrents(self) -> tuple[InfoHash, ...]:
+        """The ids of all torrents, in no particular order."""
+        ...
+
+    def status(self, info_hash: InfoHash) -> TorrentStatus:
+        """One fresh report; costs a round trip, so only for adoption and completion."""
+        ...
+
+    def metainfo(self, info_hash: InfoHash) -> Metainfo | None:
+        """The torrent's metadata, or None while it is being fetched."""
+        ...
+
+    def pause(self, info_hash: InfoHash) -> None:
+        """Stop and stay stopped, out of the engine's own queue."""
+        ...
+
+    def resume(self, info_hash: InfoHash, *, forced: bool) -> None:
+        """Run: under the queue, or past it when forced. Clears errors and upload mode first."""
+        ...
+
+    def recheck(self, info_hash: InfoHash) -> None:
+        """Hash every file again."""
+        ...
+
+    def remove(self, info_hash: InfoHash, *, with_data: bool) -> None:
+        """Let go of a torrent; answers `TorrentGone` when it (and its data) is gone."""
+        ...
+
+    def prioritize(self, info_hash: InfoHash, priorities: Sequence[int]) -> None:
+        """Set one priority 0..7 per file.
+
+        Raises:
+            SelectionError: wrong length or value, or the metadata is not known yet.
+        """
+        ...
+
+    def set_sequential(self, info_hash: InfoHash, *, sequential: bool) -> None:
+        """Fetch pieces in order, or rarest first."""
+        ...
+
+    def set_limits(
+        self, info_hash: InfoHash, *, download: BytesPerSecond, upload: BytesPerSecond
+    ) -> None:
+        """Limit one torrent; 0 means unlimited."""
+        ...
+
+    def connect(self, info_hash: InfoHash, peers: Sequence[tuple[str, int]]) -> None:
+        """Try these peers now; hosts are IP addresses."""
+        ...
+
+    def file_progress(self, info_hash: InfoHash) -> tuple[int, ...]:
+        """Bytes done per file; empty before the metadata is known. Costs a round trip."""
+        ...
+
+    def save(self, info_hash: InfoHash) -> None:
+        """Ask for resume data; answers `ResumeDataReady` or `ResumeDataFailed`."""
+        ...
+
+    def flush(self, info_hash: InfoHash) -> None:
+        """Hand all buffered blocks to the file system; answers `CacheFlushed`."""
+        ...
+
+    def set_global_limits(self, *, download: BytesPerSecond, upload: BytesPerSecond) -> None:
+        """Limit the session; 0 means unlimited."""
+        ...
+
+    def global_limits(self) -> tuple[BytesPerSecond, BytesPerSecond]:
+        """Read the session's limits back: download, upload."""
+        ...
+
+    def set_interest(self, topics: frozenset[str]) -> None:
+        """Report pieces and peers (`piece`, `peer`) only while somebody listens."""
+        ...
+
+    def request_updates(self) -> None:
+        """Ask for the status of every torrent that changed since the last request."""
+        ...
+
+    def request_all(self) -> None:
+        """Ask for the status of every torrent: for a reader that knows nothing yet."""
+        ...
+
+    def wake_fd(self) -> int:
+        """A descriptor that is readable while facts wait."""
+        ...
+
+    def drain(self) -> Sequence[Fact]:
+        """Take what happened since the last call, in order, as plain values. Never blocks."""
+        ...
+
+    def listen_ports(self) -> tuple[int, ...]:
+        """Ports on which peers are accepted; empty when deaf."""
+        ...
+
+    def quiesce(self) -> None:
+        """Stop all transfers and announce the stop; facts keep coming until `close`."""
+        ...
+
+    def close(self) -> None:
+        """End the session for good. May block for as long as stop announces take (2 s at most)."""
+        ...

@@ -1,0 +1,263 @@
+"""Owns the engine: commands, resume store, completion, restore and adoption."""
+
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import structlog
+
+from actors import Address, AskTimeout, MailboxFull, MailboxOptions, Reply, ThreadActor, Unavailable
+from revaer.domain import commands as cmd
+from revaer.domain import events as ev
+from revaer.domain import facts as f
+from revaer.domain.errors import RevaerError, UnavailableError
+from revaer.domain.ids import InfoHash, Revision
+from revaer.domain.paths import PathPolicy
+from revaer.domain.torrent import TorrentState
+from revaer.ports.board import Board
+from revaer.ports.payload import PayloadFiles
+from revaer.ports.resume_store import ResumeStore
+from revaer.runtime.board import ApplyFacts
+from revaer.runtime.command_desk import CommandDesk
+from revaer.runtime.engine_holder import EngineHolder
+from revaer.runtime.event_hub import Publish
+from revaer.runtime.messages import EngineReported, Quiesce, Quiesced, Republish, Tick
+from revaer.runtime.report_desk import ReportDesk
+from revaer.runtime.restoration import restore
+from revaer.runtime.saver import Saver
+from revaer.runtime.session_parts import SessionParts
+
+log = structlog.get_logger(__name__)
+
+BOARD_PATH = "board"
+EVENTS_PATH = "events"
+BOARD_TIMEOUT_S = 5.0
+FACTS_PER_MESSAGE = 500
+TICK_S = 1.0
+FILE_PROGRESS_PER_TICK = 20
+"""Each costs a round trip to the engine's network thread: 10 us idle, 32 ms at worst."""
+SAVE_INTERVAL_S = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPorts:
+    """What every generation of the session actor is given.
+
+    Attributes:
+        holder: keeps the engine across generations.
+        store: the truth about which torrents exist.
+        policy: where payload may lie.
+        files: looks at payload files.
+        board: read side of the read model.
+        wall_clock: seconds since 1970.
+        restore_only: load only these torrents; None for all of the store.
+    """
+
+    holder: EngineHolder
+    store: ResumeStore
+    policy: PathPolicy
+    files: PayloadFiles
+    board: Board
+    wall_clock: Callable[[], float]
+    restore_only: AbstractSet[InfoHash] | None = None
+
+
+class SessionActor(ThreadActor):
+    """One thread that talks to the engine; everything it knows can be rebuilt from the store."""
+
+    mailbox: ClassVar[MailboxOptions] = MailboxOptions(capacity=10_000)
+    expected_errors: ClassVar[tuple[type[Exception], ...]] = (RevaerError,)
+
+    def __init__(self, ports: SessionPorts) -> None:
+        """Nothing is opened before the actor starts."""
+        super().__init__()
+        self._ports = ports
+        self._quiescing: Reply | None = None
+        self._since_save_s = 0.0
+        self._reported_trouble = ""
+        self._file_turn = 0
+
+    def on_start(self) -> None:
+        """Open or adopt the engine and bring it to what the store says."""
+        self._board: Address = self.context.address_of(BOARD_PATH)
+        self._events: Address = self.context.address_of(EVENTS_PATH)
+        ports = self._ports
+        lease = ports.holder.acquire()
+        self._parts = SessionParts(
+            engine=lease.engine,
+            holder=ports.holder,
+            store=ports.store,
+            policy=ports.policy,
+            files=ports.files,
+            board=ports.board,
+            wall_clock=ports.wall_clock,
+            saver=Saver(lease.engine, ports.store),
+        )
+        self._reports = ReportDesk(self._parts)
+        self._commands = CommandDesk(self._parts)
+        restored = ports.store.load(ports.restore_only)
+        facts = restore(self._parts, self._reports, restored, is_adopted=lease.is_adopted)
+        self._show(facts)
+        ports.holder.confirm()
+        self.every(TICK_S, Tick())
+        log.info(
+            "session_ready", torrents=len(self._parts.roster), adopted=lease.is_adopted
+        )
+
+    def on_receive(self, message: Any) -> Any:
+        """Commands are answered with their outcome, once the board shows it."""
+        match message:
+            case EngineReported(facts):
+                return self._take(facts)
+            case Tick():
+                return self._tick()
+            case Quiesce():
+                return self._quiesce()
+            case Republish():
+                return self._republish()
+            case cmd.SetGlobalLimits(download, upload):
+                return self._set_global_limits(message)
+            case _ if isinstance(message, cmd.TorrentCommand):
+                return self._execute(message)
+            case _:
+                return super().on_receive(message)
+
+    def _execute(self, command: cmd.TorrentCommand) -> cmd.CommandDone:
+        self._refuse_when_quiescing()
+        outcome = self._commands.execute(command)
+        return cmd.CommandDone(outcome.info_hash, self._show(outcome.facts))
+
+    def _set_global_limits(self, command: cmd.SetGlobalLimits) -> cmd.SettingsApplied:
+        self._refuse_when_quiescing()
+        self._parts.engine.set_global_limits(download=command.download, upload=command.upload)
+        self._ports.holder.remember_limits(download=command.download, upload=command.upload)
+        return cmd.SettingsApplied(self._ports.board.revision)
+
+    def _refuse_when_quiescing(self) -> None:
+        if self._quiescing is not None:
+            raise UnavailableError("Revaer is shutting down; ask again after its next start")
+
+    def _take(self, facts: Iterable[f.Fact]) -> None:
+        shown: list[f.TorrentFact] = []
+        for fact in facts:
+            if isinstance(fact, f.SessionFailed):
+                self._session_failed(fact)
+            shown.extend(self._reports.take(fact))
+        if shown:
+            self._board.tell_or_drop(ApplyFacts(tuple(shown)))
+        self._tell_health()
+        self._answer_when_quiet()
+
+    def _session_failed(self, fact: f.SessionFailed) -> None:
+        """A session that cannot go on is replaced by way of a crash, seen by everybody."""
+        self._ports.holder.condemn()
+        revision = self._ports.board.revision
+        failed = [
+            (ev.TorrentFailed(spec.info_hash, "engine", fact.reason), revision)
+            for spec in self._parts.roster
+        ]
+        down = ev.HealthChanged("engine", "failing", fact.reason)
+        self._events.tell_or_drop(Publish(((down, revision), *failed)))
+        raise EngineSessionFailedError(fact.reason)
+
+    def _tick(self) -> None:
+        saver = self._parts.saver
+        self._since_save_s += TICK_S
+        if self._since_save_s >= SAVE_INTERVAL_S:
+            self._since_save_s = 0.0
+            saver.queue(
+                record.info_hash
+                for record in self._ports.board.records()
+                if record.status.needs_save
+            )
+        saver.tick()
+        self._report_files()
+        self._tell_health()
+
+    def _report_files(self) -> None:
+        """File progress of what is downloading, in turns."""
+        records = self._ports.board.records()
+        active = [
+            record
+            for record in records
+            if record.state is TorrentState.DOWNLOADING and record.metainfo is not None
+        ]
+        turn = self._file_turn % max(len(active), 1)
+        facts: list[f.TorrentFact] = []
+        for record in (active[turn:] + active[:turn])[:FILE_PROGRESS_PER_TICK]:
+            if self._parts.engine.knows(record.info_hash):
+                done = self._parts.engine.file_progress(record.info_hash)
+                facts.append(f.FilesProgressed(record.info_hash, done))
+        self._file_turn = turn + FILE_PROGRESS_PER_TICK
+        if facts:
+            self._board.tell_or_drop(ApplyFacts(tuple(facts)))
+
+    def _tell_health(self) -> None:
+        trouble = self._parts.saver.trouble
+        if trouble == self._reported_trouble:
+            return
+        self._reported_trouble = trouble
+        status = "degraded" if trouble else "ok"
+        log.warning("resume_store_health", status=status, cause=trouble)
+        event = ev.HealthChanged("resume_store", status, trouble)
+        self._events.tell_or_drop(Publish(((event, self._ports.board.revision),)))
+
+    def _quiesce(self) -> None:
+        """Answered when the last blob is stored; the pump keeps running until then."""
+        if self._quiescing is None:
+            self._quiescing = self.defer_reply()
+            parts = self._parts
+            parts.engine.quiesce()
+            parts.saver.saved = parts.saver.failed = 0
+            parts.saver.queue(
+                spec.info_hash
+                for spec in parts.roster
+                if self._is_worth_saving(spec.info_hash)
+            )
+            parts.saver.request_all_waiting()
+        self._answer_when_quiet()
+
+    def _is_worth_saving(self, info_hash: InfoHash) -> bool:
+        record = self._ports.board.get(info_hash)
+        return record is None or record.status.needs_save or not record.status.is_paused
+
+    def _answer_when_quiet(self) -> None:
+        saver = self._parts.saver
+        if self._quiescing is not None and saver.is_idle:
+            self._quiescing.set(Quiesced(saver.saved, saver.failed))
+
+    def _republish(self) -> None:
+        engine = self._parts.engine
+        facts: list[f.TorrentFact] = []
+        for spec in self._parts.roster:
+            metainfo = engine.metainfo(spec.info_hash) if engine.knows(spec.info_hash) else None
+            facts.append(f.TorrentKnown(spec.info_hash, spec, metainfo, f.Origin.ADOPTED))
+        self._show(facts)
+        engine.request_all()
+
+    def _show(self, facts: Iterable[f.TorrentFact]) -> Revision:
+        """Let the board take facts in, and say which revision shows them."""
+        waiting = list(facts)
+        revision = self._ports.board.revision
+        try:
+            while waiting:
+                batch = tuple(waiting[:FACTS_PER_MESSAGE])
+                revision = self._board.ask(ApplyFacts(batch), timeout_s=BOARD_TIMEOUT_S)
+                del waiting[:FACTS_PER_MESSAGE]
+        except (Unavailable, AskTimeout, MailboxFull) as error:
+            raise BoardAwayError(
+                "the change took effect, but the board that shows it is being restarted; it will "
+                "show within seconds"
+            ) from error
+        return revision
+
+
+class BoardAwayError(UnavailableError):
+    """The read model did not answer in time."""
+
+    code = "board-away"
+
+
+class EngineSessionFailedError(Exception):
+    """Crashes the session actor on purpose: its engine has to be rebuilt."""

@@ -1,0 +1,245 @@
+"""Do 10,000 busy torrents leave the process responsive, and what does each of them cost?
+
+Everything is real: the system with its four workers, one coalescer per torrent, the board that
+applies every report, the hub with one listener that reads it all. Meanwhile one thread asks a
+bystander actor, and one reads torrents off the board as an HTTP request does.
+"""
+
+import gc
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from actors import (
+    ActorSystem,
+    Address,
+    ChildSpec,
+    DynamicSupervisor,
+    MailboxFull,
+    PooledActor,
+    Restart,
+    StartChild,
+    Strategy,
+    Supervisor,
+)
+from revaer.domain.events import PublishedEvent, TorrentProgress
+from revaer.runtime.board import ApplyFacts, BoardActor
+from revaer.runtime.board_table import BoardTable
+from revaer.runtime.event_hub import EventHub, HubFeed
+from revaer.runtime.event_ring import EventRing
+from revaer.runtime.progress import ProgressCoalescer, TorrentFacts
+from tests.bench.harness import Figure, at_least, at_most, percentile, rss_bytes
+from tests.bench.world import JsonProjection, hash_of, known, progress
+
+TORRENTS = 10_000
+UPDATES_PER_TICK = 2_000
+TICK_S = 0.1
+TICKS = 40
+STARTUP_S = 60.0
+
+
+class Bystander(PooledActor):
+    """Answers at once, when it gets its turn."""
+
+    def on_receive(self, message: Any) -> Any:
+        """Echo."""
+        return message
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a stretch of load did."""
+
+    ticks: int
+    applied: int
+    cpu_share: float
+    asks_s: Sequence[float]
+    reads_s: Sequence[float]
+
+
+class Tree:
+    """The part of Revaer that a status passes through."""
+
+    def __init__(self) -> None:
+        """Plan it."""
+        self.table = BoardTable([JsonProjection()])
+        self.feed = HubFeed(EventRing(wall_clock=time.time))
+        coalescer = Restart.TRANSIENT
+        children = (
+            ChildSpec(name="events", factory=lambda: EventHub(self.feed)),
+            ChildSpec(name="board", factory=lambda: BoardActor(self.table)),
+            ChildSpec(name="bystander", factory=Bystander),
+            ChildSpec(
+                name="coalescers",
+                factory=lambda: DynamicSupervisor(
+                    template=lambda key: ChildSpec(
+                        name=key, factory=ProgressCoalescer, restart=coalescer
+                    )
+                ),
+            ),
+        )
+        self.system = ActorSystem(
+            ChildSpec(
+                name="root",
+                factory=lambda: Supervisor(strategy=Strategy.ONE_FOR_ONE, children=children),
+            )
+        )
+
+    def start(self) -> None:
+        """Start it, with every torrent on the board."""
+        self.system.start(timeout_s=STARTUP_S)
+        board = self.system.address("board")
+        for start in range(0, TORRENTS, 500):
+            facts = [fact for number in range(start, start + 500) for fact in known(number)]
+            board.ask(ApplyFacts(tuple(facts)), timeout_s=STARTUP_S)
+
+    def start_coalescers(self) -> list[Address]:
+        """Start one for each torrent, with its first facts; returns their addresses."""
+        coalescers = self.system.address("coalescers")
+        addresses: list[Address] = []
+        for number in range(TORRENTS):
+            addresses.append(coalescers.ask(StartChild(hash_of(number)), timeout_s=STARTUP_S))
+            addresses[-1].tell(TorrentFacts(hash_of(number), (progress(number, 1),)))
+        self.settle(addresses)
+        return addresses
+
+    def settle(self, addresses: Sequence[Address]) -> None:
+        """Wait until everything sent so far is on the board."""
+        for address in addresses:
+            address.ask(TorrentFacts(hash_of(0), ()), timeout_s=STARTUP_S)
+        self.system.address("board").ask(ApplyFacts(()), timeout_s=STARTUP_S)
+
+
+def run() -> dict[str, Figure]:
+    """Measure the defaults, then a quicker switching of threads, under the same load."""
+    tree = Tree()
+    tree.start()
+    try:
+        gc.collect()
+        memory, threads = rss_bytes(), threading.active_count()
+        addresses = tree.start_coalescers()
+        gc.collect()
+        each_kib = (rss_bytes() - memory) / 1024 / TORRENTS
+        more_threads = threading.active_count() - threads
+        idle = under_load(tree, addresses, updates=0)
+        usual = under_load(tree, addresses)
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(0.0005)
+        quick = under_load(tree, addresses)
+        sys.setswitchinterval(before)
+    finally:
+        tree.feed.close()
+        tree.system.stop()
+    figures = {
+        "threads for 10,000 coalescers": Figure(more_threads, "", at_most(0)),
+        "memory of each": Figure(each_kib, "KiB", at_most(10)),
+        "no load, ask p99": Figure(percentile(idle.asks_s, 99) * 1000, "ms"),
+    }
+    for label, load in (("", usual), ("0.5 ms switching, ", quick)):
+        figures |= {
+            f"{label}ticks done / ideal": Figure(load.ticks / TICKS, "x", at_least(1)),
+            f"{label}reports shown / sent": Figure(
+                load.applied / (TICKS * UPDATES_PER_TICK), "x", at_least(1)
+            ),
+            f"{label}processor": Figure(load.cpu_share * 100, "%"),
+            f"{label}ask p50": Figure(percentile(load.asks_s, 50) * 1000, "ms"),
+            f"{label}ask p99": Figure(percentile(load.asks_s, 99) * 1000, "ms", at_most(20)),
+            f"{label}board read p50": Figure(percentile(load.reads_s, 50) * 1000, "ms"),
+            f"{label}board read p99": Figure(percentile(load.reads_s, 99) * 1000, "ms", at_most(20)),
+        }
+    figures["ask p99, usual / quick switching"] = Figure(
+        percentile(usual.asks_s, 99) / percentile(quick.asks_s, 99), "x"
+    )
+    return figures
+
+
+_step = 1
+
+
+def under_load(
+    tree: Tree, addresses: Sequence[Address], updates: int = UPDATES_PER_TICK
+) -> Load:
+    """Send `updates` reports each tick, and see how the others fare."""
+    stop = threading.Event()
+    asks: list[float] = []
+    reads: list[float] = []
+    shown = [0]
+    bystander = tree.system.address("bystander")
+    onlookers = [
+        onlooker(stop, asks, lambda n: bystander.ask(n, timeout_s=10)),
+        onlooker(stop, reads, lambda n: tree.table.fragment("json", hash_of(n % TORRENTS))),
+        threading.Thread(target=listen, args=(tree.feed, stop, shown)),
+    ]
+    for thread in onlookers:
+        thread.start()
+    began, cpu = time.perf_counter(), time.process_time()
+    ticks = drive(addresses, updates)
+    took_s = time.perf_counter() - began
+    cpu_share = (time.process_time() - cpu) / took_s
+    tree.settle(addresses if updates else ())
+    eventually_quiet(shown)
+    stop.set()
+    for thread in onlookers:
+        thread.join(30)
+    return Load(ticks, shown[0], cpu_share, asks, reads)
+
+
+def drive(addresses: Sequence[Address], updates: int) -> int:
+    """What the pump does, with prepared reports; returns the ticks that were done in time."""
+    global _step  # noqa: PLW0603 - reports differ from all earlier ones of the run
+    pause = threading.Event()
+    prepared: list[list[tuple[Address, TorrentFacts]]] = []
+    for tick in range(TICKS):
+        _step += 1
+        numbers = [(tick * updates + n) % TORRENTS for n in range(updates)]
+        prepared.append(
+            [(addresses[n], TorrentFacts(hash_of(n), (progress(n, _step),))) for n in numbers]
+        )
+    done = 0
+    start = time.perf_counter()
+    for tick, messages in enumerate(prepared):
+        pause.wait(max(0.0, start + tick * TICK_S - time.perf_counter()))
+        for address, message in messages:
+            with suppress(MailboxFull):
+                address.tell(message)
+        done += time.perf_counter() <= start + (tick + 1) * TICK_S
+    return done
+
+
+def onlooker(
+    stop: threading.Event, taken_s: list[float], action: Callable[[int], object]
+) -> threading.Thread:
+    """A thread that does something every few milliseconds and notes how long it takes."""
+
+    def look() -> None:
+        number = 0
+        while not stop.wait(0.003):
+            number += 1
+            began = time.perf_counter()
+            action(number)
+            taken_s.append(time.perf_counter() - began)
+
+    return threading.Thread(target=look)
+
+
+def listen(feed: HubFeed, stop: threading.Event, shown: list[int]) -> None:
+    """Count the progress that arrives."""
+    subscription = feed.subscribe(["torrent.*"], capacity=1_000_000)
+    while not stop.is_set():
+        delivery = subscription.next(0.2)
+        if isinstance(delivery, PublishedEvent) and isinstance(delivery.event, TorrentProgress):
+            shown[0] += 1
+    subscription.close()
+
+
+def eventually_quiet(shown: list[int]) -> None:
+    """Wait until the listener has read everything."""
+    pause = threading.Event()
+    last = -1
+    while shown[0] != last:
+        last = shown[0]
+        pause.wait(0.5)
