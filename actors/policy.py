@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, assert_never
 
-from actors.backoff import DEFAULT_WAIT, RestartWindow, backoff_delay_s
+from actors.backoff import RestartWindow, backoff_delay_s
 from actors.child import Child
+from actors.groups import siblings_of, to_start, to_stop
 from actors.lifecycle import (
     LIVE,
     NORMAL_ENDS,
@@ -47,42 +48,6 @@ from actors.spec import ChildSpec, OnHang, Restart, RestartLimit, Strategy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-__all__ = [
-    "DEFAULT_WAIT",
-    "Abandon",
-    "AddChild",
-    "Arm",
-    "Became",
-    "Boot",
-    "Cause",
-    "ChildSpec",
-    "ChildState",
-    "ChildStatus",
-    "Command",
-    "Disarm",
-    "Done",
-    "Escalate",
-    "Event",
-    "Exited",
-    "Fired",
-    "Halt",
-    "Hung",
-    "Launch",
-    "OnHang",
-    "Ready",
-    "RemoveChild",
-    "Removed",
-    "Restart",
-    "RestartChild",
-    "RestartLimit",
-    "Started",
-    "Stop",
-    "Strategy",
-    "SupervisorCore",
-    "Timer",
-    "TimerKind",
-]
 
 
 class SupervisorCore:
@@ -405,19 +370,15 @@ class SupervisorCore:
             child.end_cause = cause
 
     def _mark_group(self, dead: Child, now: float) -> None:
-        """Mark the siblings that the strategy restarts along with `dead`."""
+        """See to the siblings that the strategy restarts along with `dead`."""
         if not self._ordered:
             return
-        after = False
-        for child in self._children.values():
-            if child is dead:
-                after = True
-            elif after or self.strategy is Strategy.ONE_FOR_ALL:
-                if child.live and not child.must_stop:
-                    self._mark(child, Cause.GROUP)
-                elif child.state is ChildState.STOPPED and child.spec.restart is Restart.TRANSIENT:
-                    # Its work was done for the instances that are now replaced.
-                    self._release(child, Cause.GROUP, now)
+        for child in siblings_of(dead, self._children.values(), self.strategy):
+            if child.live and not child.must_stop:
+                self._mark(child, Cause.GROUP)
+            elif child.state is ChildState.STOPPED and child.spec.restart is Restart.TRANSIENT:
+                # Its work was done for the instances that are now replaced.
+                self._release(child, Cause.GROUP, now)
 
     def _advance(self, now: float, touched: Child | None = None) -> None:
         """Do the next steps that the state of the children allows."""
@@ -442,33 +403,16 @@ class SupervisorCore:
         one_at_a_time = self._ordered or self._ending
         if one_at_a_time and self.counts[ChildState.STOPPING]:
             return False
-        for child in reversed(self._children.values()):
-            if child.must_stop or (self._ending and child.live):
-                self._halt(child, child.end_cause, now)
-                if one_at_a_time:
-                    return False
+        for child in to_stop(self._children.values(), everything=self._ending):
+            self._halt(child, child.end_cause, now)
+            if one_at_a_time:
+                return False
         return not self._ending
 
     def _start_next(self, now: float) -> None:
-        if not self._booted or (
-            self.strategy is Strategy.ONE_FOR_ALL
-            and any(map(self._holds_the_group, self._children.values()))
-        ):
-            return
-        all_decided = True
-        for child in self._children.values():
-            if child.wants_start and (all_decided or child.decided):
+        if self._booted:
+            for child in to_start(self._children.values(), self.strategy):
                 self._launch(child, now)
-            if self._ordered and not child.ready:
-                return
-            all_decided = all_decided and child.decided
-
-    @staticmethod
-    def _holds_the_group(child: Child) -> bool:
-        """one_for_all: the group starts together, when the delay of whoever died is over."""
-        return child.state is ChildState.FAILED or (
-            child.state is ChildState.BACKING_OFF and not child.due
-        )
 
     def _settle(self) -> None:
         """Tell when boot, or all, is over."""

@@ -175,10 +175,10 @@ class _Following:
                 if end.was_interrupted:
                     self.display.stopping()
             finally:
-                unsaved = self.run.stop()
+                is_saved = all(phase.finished for phase in self.run.stop().phases)
         finally:
             self.display.close()
-        return self._tell_end(end, unsaved)
+        return self._tell_end(end, is_saved=is_saved)
 
     def _follow(self) -> _End:
         from revaer.cli.watching import Watch
@@ -210,7 +210,7 @@ class _Following:
         now = time.monotonic()
         for notice in watch.look(board, now):
             self.display.tell(notice)
-        self.display.update(watch.begun, now)
+        self.display.update(watch.running, now)
         reason = self.run.broken()
         if reason is not None:
             return f"{reason.path} broke: {reason.message}; what was saved is kept, {HINT}"
@@ -226,14 +226,13 @@ class _Following:
                 pass
         return ""
 
-    def _tell_end(self, end: _End, unsaved: str) -> int:
+    def _tell_end(self, end: _End, *, is_saved: bool) -> int:
         summary = end.summary()
         if end.trouble:
             report(Failure(FAILED, "engine-failed", end.trouble), as_json=self.as_json)
-        if unsaved:
-            complain(f"not everything could be saved: {unsaved}")
         if end.was_interrupted:
-            complain(f"interrupted; {HINT}" if unsaved else f"interrupted and saved; {HINT}")
+            how = "saved" if is_saved else "not everything could be saved in time"
+            complain(f"interrupted, {how}; {HINT}")
         self.display.end(summary)
         return summary.exit_code
 

@@ -1,7 +1,6 @@
 """What the user typed for `revaer download`, turned into values before anything is touched."""
 
 import errno
-import os
 import socket
 import stat
 from collections.abc import Iterable, Sequence
@@ -71,8 +70,14 @@ def read_source(text: str) -> ReadSource:
 
 def _read_file(label: str, path: str) -> bytes:
     try:
-        # Not blocking: a named pipe without a writer would never open.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        # Looked at before it is opened: opening a named pipe waits for its writer.
+        mode = Path(path).stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise InvalidInputError(f"{label} is a directory; name the .torrent file itself")
+        if not stat.S_ISREG(mode):
+            raise InvalidInputError(f"{label} is not a regular file; name a .torrent file")
+        with Path(path).open("rb") as file:
+            data = file.read(MAX_TORRENT_FILE_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InvalidInputError(
             f"{label}: no such file; name a .torrent file or a magnet link"
@@ -80,16 +85,6 @@ def _read_file(label: str, path: str) -> bytes:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "not a path"
         raise InvalidInputError(f"{label} cannot be read: {why}") from error
-    with open(descriptor, "rb") as file:  # noqa: PTH123 a descriptor, not a path
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
-            raise InvalidInputError(f"{label} is a directory; name the .torrent file itself")
-        if not stat.S_ISREG(mode):
-            raise InvalidInputError(f"{label} is not a regular file; name a .torrent file")
-        try:
-            data = file.read(MAX_TORRENT_FILE_BYTES + 1)
-        except OSError as error:
-            raise InvalidInputError(f"{label} cannot be read: {error.strerror}") from error
     if not data:
         raise InvalidTorrentError(f"{label} is empty, so it is not a torrent file; get it again")
     if len(data) > MAX_TORRENT_FILE_BYTES:

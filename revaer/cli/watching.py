@@ -117,9 +117,13 @@ class Watch:
         )
 
     @property
-    def begun(self) -> tuple[InfoHash, ...]:
-        """Torrents that were shown, in the order of the command line."""
-        return tuple(info_hash for info_hash in self._wanted if info_hash in self._seen)
+    def running(self) -> tuple[InfoHash, ...]:
+        """Torrents that were shown and are not complete, in the order of the command line."""
+        return tuple(
+            info_hash
+            for info_hash in self._wanted
+            if info_hash in self._seen and self.outcomes[info_hash] is not Outcome.COMPLETE
+        )
 
     def look(self, board: Board, now: float) -> list[Notice]:
         """Compare the board with what was told.

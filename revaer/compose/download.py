@@ -7,15 +7,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from actors import ActorSystem, ExitReason, ShutdownPhase, ShutdownReport, Unavailable
+from actors import (
+    ActorSystem,
+    ExitReason,
+    ShutdownPhase,
+    ShutdownReport,
+    StartFailed,
+    Unavailable,
+)
 from revaer.adapters.environment import read_boot_id
 from revaer.adapters.filesystem.payload import LocalPayload
 from revaer.adapters.filesystem.resume_store import FilesystemResumeStore
 from revaer.adapters.libtorrent.engine import LibtorrentEngine
 from revaer.adapters.libtorrent.metainfo import describe
 from revaer.adapters.libtorrent.startup import check_libtorrent
-from revaer.domain.commands import AddTorrent, ConnectPeers, ResumeTorrent, SelectFiles
-from revaer.domain.errors import InvalidInputError, PathRefusedError, StoreDownError
+from revaer.domain.commands import (
+    AddTorrent,
+    ConnectPeers,
+    ResumeTorrent,
+    SelectFiles,
+    SetSequential,
+)
+from revaer.domain.errors import (
+    EngineDownError,
+    InvalidInputError,
+    PathRefusedError,
+    RevaerError,
+    StoreDownError,
+)
 from revaer.domain.ids import UNLIMITED, BytesPerSecond, InfoHash
 from revaer.domain.paths import PathPolicy
 from revaer.domain.selection import SelectionRules, priorities_for
@@ -101,7 +120,8 @@ class DownloadRun:
         check_libtorrent()
         self._options = options
         output = os.path.realpath(options.output)
-        self._policy = PathPolicy(roots=(output,), default=output)
+        self._policy = PathPolicy(roots=(output,), default=output, knob="-o")
+        self._policy.resolve(None)
         self._sources = self._judge(sources)
         _make_directory(output)
         self._store = FilesystemResumeStore(
@@ -110,6 +130,7 @@ class DownloadRun:
             default_save_path=output,
         )
         self.wanted: tuple[InfoHash, ...] = tuple(self._sources)
+        self.resumed: frozenset[InfoHash] = frozenset(self._store.known()) & set(self.wanted)
         self._table = BoardTable(projections)
         self._feed = HubFeed(EventRing(wall_clock=time.time))
         self._holder = EngineHolder(LibtorrentEngine, _settings(options))
@@ -158,11 +179,13 @@ class DownloadRun:
         Raises:
             RevaerError: the engine could not be started or a torrent could not be added.
         """
-        self._system.start(timeout_s=START_TIMEOUT_S)
+        try:
+            self._system.start(timeout_s=START_TIMEOUT_S)
+        except StartFailed as error:
+            raise _start_error(error) from error
         self._check_listening()
-        known = self._store.known()
         for info_hash, (named, _) in self._sources.items():
-            if info_hash in known:
+            if info_hash in self.resumed:
                 self._continue(info_hash)
             else:
                 self._add(named)
@@ -240,10 +263,11 @@ class DownloadRun:
         """The same command again: go on, with the files and peers that it names now."""
         options = self._options
         record = self._table.get(info_hash)
-        if record is not None and record.is_verified:
-            return
-        if record is not None and options.selection not in (SelectionRules(), record.spec.selection):
-            self._gateway.execute(SelectFiles(info_hash, selection=options.selection))
+        if record is not None:
+            if options.selection not in (SelectionRules(), record.spec.selection):
+                self._gateway.execute(SelectFiles(info_hash, selection=options.selection))
+            if options.sequential != record.spec.sequential:
+                self._gateway.execute(SetSequential(info_hash, options.sequential))
         self._gateway.execute(ResumeTorrent(info_hash))
         if options.peers:
             self._gateway.execute(ConnectPeers(info_hash, options.peers))
@@ -254,6 +278,16 @@ class DownloadRun:
             session.ask(Quiesce(), timeout_s=max(time_left_s, 0.1))
         except Unavailable:
             return  # nothing runs that could be saved
+
+
+def _start_error(failed: StartFailed) -> RevaerError:
+    """What the actor died of when that is one of ours, else that the engine did not start."""
+    cause: BaseException | None = failed
+    while cause is not None:
+        if isinstance(cause, RevaerError):
+            return cause
+        cause = cause.__cause__
+    return EngineDownError(f"the engine could not be started: {failed}")
 
 
 def _twin(

@@ -5,7 +5,8 @@ name moves a set of pattern positions at most once, and sets that were seen befo
 """
 
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from typing import Final, TypeAlias
@@ -18,6 +19,9 @@ MAX_PATTERN_LENGTH: Final = 1024
 _MAX_CACHED_STEPS: Final = 16_384
 """Looked-up steps per `Glob` before they are dropped; bounds memory against hostile names."""
 
+
+_MAX_CACHED_SYMBOLS: Final = 65_536
+"""Letters per `Glob` whose meaning is remembered; as many as the Basic Multilingual Plane has."""
 
 _SHOWN_LENGTH: Final = 80
 
@@ -36,8 +40,52 @@ class _Gap(Enum):
     """The pattern is complete: nothing may follow."""
 
 
-_Predicate: TypeAlias = Callable[[str], bool]
-_Token: TypeAlias = str | _Gap | _Predicate
+@dataclass(frozen=True, slots=True)
+class _Class:
+    """One character of a set; never a slash."""
+
+    singles: frozenset[str] = frozenset()
+    ranges: tuple[tuple[str, str], ...] = ()
+    wanted: bool = False
+    """Whether what is listed fits, or what is not; the default is `?`, anything but a slash."""
+
+    def has(self, char: str) -> bool:
+        if char == "/":
+            return False
+        return (char in self.singles or self.is_in_range(char)) is self.wanted
+
+    def is_in_range(self, char: str) -> bool:
+        return any(low <= char <= high for low, high in self.ranges)
+
+
+_Token: TypeAlias = str | _Gap | _Class
+
+
+class _Symbols(dict[int, str]):
+    """For `str.translate`: one letter for all that the patterns cannot tell apart.
+
+    Without it every new letter of a hostile name would be a step that was never seen before.
+    """
+
+    def __init__(self, tokens: Iterable[_Token]) -> None:
+        tokens = tuple(tokens)
+        classes = [token for token in tokens if isinstance(token, _Class)]
+        self._told = frozenset("/").union(
+            (token for token in tokens if isinstance(token, str)),
+            *(token.singles for token in classes),
+        )
+        self._ranged = tuple({token for token in classes if token.ranges})
+        self._examples: dict[tuple[bool, ...], str] = {}
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        if char not in self._told:
+            kind = tuple(token.is_in_range(char) for token in self._ranged)
+            char = self._examples.setdefault(kind, char)
+        if len(self) >= _MAX_CACHED_SYMBOLS:
+            self.clear()
+        self[code] = char
+        return char
 
 
 def fold(text: str) -> str:
@@ -60,7 +108,7 @@ class Glob:
     Letter case is ignored.
     """
 
-    __slots__ = ("_accepted", "_gaps", "_start", "_steps", "_tokens")
+    __slots__ = ("_accepted", "_gaps", "_start", "_steps", "_symbols", "_tokens")
 
     def __init__(self, *patterns: str) -> None:
         """Compile.
@@ -76,6 +124,7 @@ class Glob:
             self._accepted |= 1 << len(tokens)
             tokens.append(_Gap.END)
         self._tokens = tuple(tokens)
+        self._symbols = _Symbols(tokens)
         self._gaps = sum(
             1 << index
             for index, token in enumerate(tokens)
@@ -88,7 +137,7 @@ class Glob:
         """Say whether a whole folded name (see `fold`) fits; time grows with its length only."""
         steps = self._steps
         positions = self._start
-        for char in name:
+        for char in name.translate(self._symbols):
             following = steps.get((positions, char))
             if following is None:
                 following = self._step(positions, char)
@@ -119,8 +168,8 @@ class Glob:
                     following |= here | (here << 1 if char == "/" else 0)
                 case str():
                     following |= here << 1 if token == char else 0
-                case _:
-                    following |= here << 1 if token(char) else 0
+                case _Class():
+                    following |= here << 1 if token.has(char) else 0
         return self._with_skips(following)
 
     def _with_skips(self, positions: int) -> int:
@@ -203,14 +252,14 @@ def _tokens(pattern: str) -> tuple[_Token, ...]:
             tokens += [_Gap.FOLDERS, _Gap.FOLDERS_END]
             at += 3
         elif text.startswith("**", at):
-            tokens += [_not_slash] if starts_name and at + 2 == len(text) else []  # below `a/`
+            tokens += [_Class()] if starts_name and at + 2 == len(text) else []  # below `a/`
             tokens.append(_Gap.ANYWHERE)
             at = len(text) - len(text[at:].lstrip("*"))
         elif text[at] == "*":
             tokens.append(_Gap.IN_NAME)
             at += 1
         elif text[at] == "?":
-            tokens.append(_not_slash)
+            tokens.append(_Class())
             at += 1
         elif text[at] == "[":
             token, at = _class(pattern, text, at)
@@ -221,12 +270,8 @@ def _tokens(pattern: str) -> tuple[_Token, ...]:
     return tuple(tokens)
 
 
-def _not_slash(char: str) -> bool:
-    return char != "/"
-
-
-def _class(pattern: str, text: str, at: int) -> tuple[_Predicate, int]:
-    """Read `[...]` that opens at `at`; answers the test and the position after it."""
+def _class(pattern: str, text: str, at: int) -> tuple[_Class, int]:
+    """Read `[...]` that opens at `at`; answers it and the position after it."""
     first = at + 2 if text[at + 1 : at + 2] in {"!", "^"} else at + 1
     end = text.find("]", first + 1)  # a `]` in the first place means itself
     if end < 0:
@@ -251,12 +296,4 @@ def _class(pattern: str, text: str, at: int) -> tuple[_Predicate, int]:
         else:
             singles.add(body[place])
             place += 1
-    wanted = first == at + 1
-    chosen, spans = frozenset(singles), tuple(ranges)
-
-    def is_member(char: str) -> bool:
-        if char == "/":
-            return False
-        return (char in chosen or any(low <= char <= high for low, high in spans)) is wanted
-
-    return is_member, end + 1
+    return _Class(frozenset(singles), tuple(ranges), wanted=first == at + 1), end + 1

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from revaer.adapters.environment import read_boot_id
-from revaer.adapters.filesystem.resume_store import FilesystemResumeStore
 from revaer.adapters.libtorrent.engine import LibtorrentEngine
 from revaer.adapters.libtorrent.metainfo import describe
 from revaer.domain import commands as cmd
@@ -105,15 +103,12 @@ def run(root: Path, command: str, step: str, torrent: Path) -> None:
     fuse = Fuse(step)
     data = torrent.read_bytes()
     info_hash = describe(MetainfoSource(data)).info_hash
-    store = FilesystemResumeStore(
-        root / ".revaer" / "resume", boot_id=read_boot_id(), default_save_path=str(root)
-    )
     rig = EngineRig(
         root=root,
         open_engine=lambda settings: Fused(
             LibtorrentEngine(settings), ENGINE_CALLS, fuse, "engine"
         ),
-        store=Fused(store, STORE_CALLS, fuse, "store"),
+        store=lambda store: Fused(store, STORE_CALLS, fuse, "store"),
         table=FusedTable(fuse),
     )
     with rig:

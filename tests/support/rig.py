@@ -47,13 +47,14 @@ class EngineRig:
     Attributes:
         root: directory of the payload; the store lies in `.revaer/resume` below it.
         open_engine: makes the engine of each session.
+        store: wraps the resume store, to plant failures.
     """
 
     root: Path
     open_engine: Callable[[EngineSettings], TorrentEngine]
     settings: EngineSettings = LOOPBACK
     policies: EnginePolicies = QUICK
-    store: ResumeStore | None = None
+    store: Callable[[FilesystemResumeStore], ResumeStore] = lambda store: store
     files: PayloadFiles = field(default_factory=LocalPayload)
     table: BoardTable | None = None
     projections: Sequence[Projection] = ()
@@ -64,33 +65,29 @@ class EngineRig:
         self.root.mkdir(parents=True, exist_ok=True)
         self.board = self.table if self.table is not None else BoardTable(self.projections)
         self.feed = HubFeed(EventRing(wall_clock=time.time))
-        self.resume_store: ResumeStore = (
-            self.store
-            if self.store is not None
-            else FilesystemResumeStore(
+        self.resume_store: ResumeStore = self.store(
+            FilesystemResumeStore(
                 self.root / ".revaer" / "resume",
                 boot_id=read_boot_id(),
                 default_save_path=str(self.root),
             )
         )
         self.holder = EngineHolder(self.open_engine, self.settings)
+        self.session_ports = SessionPorts(
+            holder=self.holder,
+            store=self.resume_store,
+            policy=PathPolicy(roots=(str(self.root),), default=str(self.root)),
+            files=self.files,
+            board=self.board,
+            wall_clock=time.time,
+            restore_only=self.restore_only,
+        )
         watch = ActorEvents()
         self.system = ActorSystem(
             root_tree(
                 table=self.board,
                 feed=self.feed,
-                engine=EnginePorts(
-                    session=SessionPorts(
-                        holder=self.holder,
-                        store=self.resume_store,
-                        policy=PathPolicy(roots=(str(self.root),), default=str(self.root)),
-                        files=self.files,
-                        board=self.board,
-                        wall_clock=time.time,
-                        restore_only=self.restore_only,
-                    ),
-                    policies=self.policies,
-                ),
+                engine=EnginePorts(session=self.session_ports, policies=self.policies),
             ),
             shutdown_phases=(ShutdownPhase("quiesce", 5.0, self._quiesce),),
             observer=watch,

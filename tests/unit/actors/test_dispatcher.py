@@ -71,6 +71,10 @@ def tiny_switch_interval() -> Iterator[None]:
     sys.setswitchinterval(usual)
 
 
+def threads_named(prefix: str) -> int:
+    return sum(thread.name.startswith(prefix) for thread in threading.enumerate())
+
+
 def raise_(error: BaseException) -> None:
     raise error
 
@@ -205,7 +209,7 @@ def test_a_runnable_that_raised_can_be_woken_again(
 
 
 def test_a_stuck_turn_that_is_abandoned_is_made_up_for_by_a_new_worker() -> None:
-    dispatcher = Dispatcher(workers=1)
+    dispatcher = Dispatcher(workers=1, name="stuck")
     dispatcher.start()
     entered, release = threading.Event(), threading.Event()
 
@@ -224,10 +228,11 @@ def test_a_stuck_turn_that_is_abandoned_is_made_up_for_by_a_new_worker() -> None
     assert (dispatcher.workers, dispatcher.abandoned) == (1, 1)
     release.set()
     eventually(lambda: dispatcher.abandoned == 0)
+    eventually(lambda: threads_named("stuck") == 1, what="the abandoned worker to end")
     assert dispatcher.workers == 1
     assert stuck.overlaps == 0
     assert dispatcher.stop(10.0)
-    eventually(lambda: not [t for t in threading.enumerate() if t.name.startswith("pool-")])
+    assert threads_named("stuck") == 0
 
 
 def test_stop_lets_the_present_turn_end_and_gives_no_other() -> None:

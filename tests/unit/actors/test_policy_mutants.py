@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from actors import backoff, child, policy
+from actors import backoff, child, groups, policy
 from tests.unit.actors.restart_model import Core, Plan, random_plan, walk
 
 if TYPE_CHECKING:
@@ -63,14 +63,14 @@ MUTANTS = [
     Mutant(
         "a death at the edge of the window is forgotten",
         backoff,
-        "now - self._deaths[0] > self._window_s",
-        "now - self._deaths[0] >= self._window_s",
+        "now - death <= self._window_s",
+        "now - death < self._window_s",
     ),
     Mutant(
         "deaths are never forgotten",
         backoff,
-        "now - self._deaths[0] > self._window_s",
-        "now < self._deaths[0]",
+        "now - death <= self._window_s",
+        "death <= now",
     ),
     Mutant(
         "healthy only after longer than healthy_after_s",
@@ -112,9 +112,9 @@ MUTANTS = [
     ),
     Mutant(
         "stops go first to last",
-        policy,
-        "for child in reversed(self._children.values()):",
-        "for child in self._children.values():",
+        groups,
+        "for child in reversed(children):",
+        "for child in list(children):",
     ),
     Mutant(
         "the last stop is not one at a time",
@@ -136,13 +136,13 @@ MUTANTS = [
     ),
     Mutant(
         "ordered starts do not wait for earlier siblings",
-        policy,
-        "if self._ordered and not child.ready:",
-        "if self._ordered and child.state is ChildState.ABSENT:",
+        groups,
+        "strategy is not Strategy.ONE_FOR_ONE and not child.ready:",
+        "strategy is not Strategy.ONE_FOR_ONE and child.state is ChildState.ABSENT:",
     ),
     Mutant(
         "boot of one_for_one starts all at once",
-        policy,
+        groups,
         "child.wants_start and (all_decided or child.decided)",
         "child.wants_start",
     ),
@@ -154,19 +154,19 @@ MUTANTS = [
     ),
     Mutant(
         "rest_for_one takes the earlier siblings too",
-        policy,
-        "elif after or self.strategy is Strategy.ONE_FOR_ALL:",
+        groups,
+        "elif after or strategy is Strategy.ONE_FOR_ALL:",
         "else:",
     ),
     Mutant(
         "one_for_all forgets the earlier siblings",
-        policy,
-        "elif after or self.strategy is Strategy.ONE_FOR_ALL:",
+        groups,
+        "elif after or strategy is Strategy.ONE_FOR_ALL:",
         "elif after:",
     ),
     Mutant(
         "one_for_all starts before the delay is over",
-        policy,
+        groups,
         "child.state is ChildState.BACKING_OFF and not child.due",
         "False",
     ),
@@ -300,11 +300,15 @@ def core_factory(mutant: Mutant | None) -> Callable[[Plan], Core]:
     if mutant is not None and mutant.module is not policy:
         changed = compiled(mutant.module, mutant)
     fresh = compiled(policy, mutant if mutant and mutant.module is policy else None)
-    for name in ("RestartWindow", "backoff_delay_s", "Child"):
-        if name in changed and name in fresh:
-            fresh[name] = changed[name]
+    defined = {name for name, value in changed.items() if is_from(mutant, value)}
+    fresh.update({name: changed[name] for name in defined & fresh.keys()})
     core_type = cast("type[policy.SupervisorCore]", fresh["SupervisorCore"])
     return lambda plan: core_type(plan.strategy, plan.specs, plan.limit, dynamic=plan.dynamic)
+
+
+def is_from(mutant: Mutant | None, value: object) -> bool:
+    """Whether a name's value is defined by the mutant's module, not imported into it."""
+    return mutant is not None and getattr(value, "__module__", None) == mutant.module.__name__
 
 
 def compiled(module: types.ModuleType, mutant: Mutant | None) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """Which files does a selection leave, and which rules are refused before they do harm?"""
 
+import random
 import time
 
 import pytest
@@ -399,6 +400,20 @@ def test_any_text_is_compiled_or_refused_by_name(pattern: str) -> None:
     except SelectionError as error:
         refusal = str(error)
     assert not refusal or repr(pattern) in refusal
+
+
+@pytest.mark.parametrize(
+    "letters",
+    ["sampleproof-_. /mkvjpgnfo", "".join(map(chr, range(0x4E00, 0x9E00)))],
+    ids=["those of the preset", "20,000 others"],
+)
+def test_thousands_of_hostile_names_are_judged_in_passing(letters: str) -> None:
+    chance = random.Random(7)
+    named = [(f"r/{index}{''.join(chance.choices(letters, k=80))}", 1) for index in range(2000)]
+    entries = files(("r/film.mkv", 1000), *named)
+    started = time.process_time()
+    priorities_for(SelectionRules.of(skip_fluff=True), entries)
+    assert time.process_time() - started < 5.0  # 0.2 s on a small machine
 
 
 @pytest.mark.parametrize(
