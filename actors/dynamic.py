@@ -186,22 +186,30 @@ class DynamicSupervisor(SupervisorActor):
 
     def all_done(self, cause: Cause, error: BaseException | None) -> None:
         """End, and free the names of failed children."""
-        self.shell.forget_all()
+        self._leave()
         super().all_done(cause, error)
 
     def on_crash(self, reason: str, error: BaseException) -> None:
         """Leave no child behind, and no name."""
         super().on_crash(reason, error)
         if self.has_shell:
-            self.shell.forget_all()
+            self._leave()
 
     # --- steps -----------------------------------------------------------------------------------
+
+    def _leave(self) -> None:
+        for wish in [wish for wishes in self._wishes.values() for wish in wishes]:
+            self._refuse(wish, Unavailable(self._path(wish.order.key), "stopped"))
+        self._wishes.clear()
+        self.shell.forget_all()
 
     def _grant(self, wish: _Wish) -> None:
         name = wish.order.key
         slot = self.shell.slot(name)
-        if slot is None or name not in self.shell.core:
+        if slot is None:
             self._make(wish)
+        elif name not in self.shell.core:
+            self._wishes.setdefault(name, []).append(wish)  # it is just being made for another
         elif slot.state in {ChildState.BACKING_OFF, ChildState.FAILED}:
             self._refuse(wish, self._unavailable(name))
         else:
@@ -251,8 +259,13 @@ class DynamicSupervisor(SupervisorActor):
                 wish.delivered = True
 
     def _fulfil(self, name: str) -> None:
-        for wish in self._wishes.pop(name, ()):
-            wish.reply.set(self._address(name))
+        wishes = self._wishes.pop(name, [])
+        for wish in wishes:
+            if wish.delivered:
+                wish.reply.set(self._address(name))
+        # It may have ended already, before the rest was handed over; that waits for its end.
+        if waiting := [wish for wish in wishes if not wish.delivered]:
+            self._wishes[name] = waiting
 
     def _refuse(self, wish: _Wish, error: Exception) -> None:
         if wish.reply.wanted:

@@ -217,7 +217,7 @@ class SupervisorCore:
                 pass  # its turn to be stopped comes anyway
             case TimerKind.START:
                 # Politely first: a supervisor that is slow to start has children to take down.
-                self._halt(child, Cause.START_TIMEOUT, now)
+                self._mark(child, Cause.START_TIMEOUT)
             case TimerKind.SHUTDOWN:
                 self._abandon(child)
                 self._stopped(child, now)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from revaer.cli.failures import DONE, FAILED, Failure, complain, report
+from revaer.cli.failures import DONE, FAILED, Failure, complain, report, silence_stdout
 from revaer.cli.inputs import (
     read_interface,
     read_limit,
@@ -72,6 +72,7 @@ class OrderedRulesCommand(click.Command):
 @click.option("--listen", metavar="HOST:PORT", help="Accept peers here; default any free port.")
 @click.option("--interface", metavar="NAME_OR_ADDRESS", help="Bind all traffic to it.")
 @click.option("--no-dht", is_flag=True, help="Only trackers and --peer; no DHT, no local search.")
+@click.option("--no-utp", is_flag=True, help="TCP only; for networks that drop UDP.")
 @click.option("-q", "--quiet", is_flag=True, help="Only errors.")
 @click.pass_context
 def download(ctx: click.Context, sources: tuple[str, ...], **given: Any) -> int:
@@ -81,7 +82,11 @@ def download(ctx: click.Context, sources: tuple[str, ...], **given: Any) -> int:
     same command continues where it was; what the directory has already is not fetched again.
     """
     with Interruption() as interruption:
-        return _download(sources, given, ctx.meta.get(_RULES, []), interruption)
+        try:
+            return _download(sources, given, ctx.meta.get(_RULES, []), interruption)
+        except BrokenPipeError:  # click would make a failure without a word of it
+            silence_stdout()
+            return FAILED
 
 
 def _download(
@@ -117,6 +122,7 @@ def _download(
             listen=listen,
             interface=interface,
             enable_dht=not given["no_dht"],
+            enable_utp=not given["no_utp"],
             download_limit=limits[0],
             upload_limit=limits[1],
             sequential=given["sequential"],
@@ -188,7 +194,13 @@ class _Following:
         )
         try:
             self.run.start()
-            watch = Watch(self.run.wanted, self.run.resumed, started_at=time.monotonic())
+            run = self.run
+            watch = Watch(
+                run.wanted,
+                resumed=run.resumed,
+                magnets=[one for one in run.wanted if run.description(one).metainfo is None],
+                started_at=time.monotonic(),
+            )
             trouble = ""
             while not (watch.is_over or trouble or self.interruption.received is not None):
                 trouble = self._step(watch, subscription)

@@ -1,10 +1,11 @@
 """How commands fail: exit codes, and one clear line on standard error."""
 
+import os
 import sys
 from dataclasses import dataclass
 from typing import Final
 
-from revaer.domain.errors import InvalidInputError, RevaerError, StoreLockedError
+from revaer.domain.errors import InvalidInputError, RevaerError
 from revaer.domain.plain_text import escaped
 
 DONE: Final = 0
@@ -30,10 +31,7 @@ class Failure:
 def failure_of(error: RevaerError) -> Failure:
     """Sort an error: the caller's to fix, or not."""
     exit_code = BAD_INPUT if isinstance(error, InvalidInputError) else FAILED
-    message = str(error)
-    if isinstance(error, StoreLockedError) and not message:
-        message = "another process downloads into this directory"
-    return Failure(exit_code, error.code, message)
+    return Failure(exit_code, error.code, str(error))
 
 
 def report(failure: Failure, *, as_json: bool) -> None:
@@ -53,3 +51,9 @@ def complain(message: str) -> None:
     """One line on standard error, whatever the message holds."""
     sys.stderr.write(f"revaer: {escaped(message)}\n")
     sys.stderr.flush()
+
+
+def silence_stdout() -> None:
+    """Nobody reads any more: what the interpreter flushes at its end must not fail again."""
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 a descriptor is needed, not a file
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -1,7 +1,5 @@
 """The `revaer` command: its subcommands, and how a failed one ends."""
 
-import os
-import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
@@ -9,7 +7,7 @@ from typing import Final
 import click
 
 from revaer import __version__
-from revaer.cli.failures import BAD_INPUT, FAILED, Failure, failure_of, report
+from revaer.cli.failures import BAD_INPUT, FAILED, Failure, failure_of, report, silence_stdout
 from revaer.domain.errors import RevaerError
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -76,23 +74,14 @@ def run(arguments: Sequence[str]) -> int:
         failure = failure_of(error)
     except (click.Abort, KeyboardInterrupt):
         failure = Failure(FAILED, "interrupted", "interrupted before anything began")
-    except BrokenPipeError:
-        _silence_stdout()
-        return FAILED
     else:
         return code if isinstance(code, int) else 0
     try:
         report(failure, as_json=as_json)
     except BrokenPipeError:
-        _silence_stdout()
+        silence_stdout()
     return failure.exit_code
 
 
 def _sentence(text: str) -> str:
     return " ".join(text.split()).removesuffix(".")
-
-
-def _silence_stdout() -> None:
-    """Nobody reads any more: what the interpreter flushes at its end must not fail again."""
-    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 a descriptor is needed, not a file
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())

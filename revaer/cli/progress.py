@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import IO, Final, Protocol, assert_never
 
 from revaer.cli.failures import complain
-from revaer.cli.projection import NAME, eta_s, json_line, torrent_line
+from revaer.cli.projection import NAME, eta_s, json_line, torrent_line, wanted_files
 from revaer.cli.watching import Begun, Completed, Failed, MetadataKnown, Notice, StateMoved
 from revaer.domain.ids import InfoHash
 from revaer.domain.plain_text import stripped
@@ -178,10 +178,16 @@ class PlainLines(Silence):
         self._board = board
         self._out = out
         self._last: dict[InfoHash, tuple[float, float]] = {}
+        self._contents_told: set[InfoHash] = set()
 
     def tell(self, notice: Notice) -> None:
         """One line; errors on standard error only."""
         super().tell(notice)
+        info_hash = notice.record.info_hash
+        if isinstance(notice, Begun) and notice.record.metainfo is not None:
+            self._contents_told.add(info_hash)
+        if isinstance(notice, MetadataKnown) and info_hash in self._contents_told:
+            return
         line = line_of(notice)
         if line:
             self._say(line)
@@ -242,9 +248,8 @@ def line_of(notice: Notice) -> str:
         case MetadataKnown(record):
             return f"{title}: {_contents(record)}"
         case Completed(record, was_there):
-            size = format_size(record.status.wanted_bytes)
             how = "already complete" if was_there else "complete"
-            return f"{title}: {how}, {size} in {stripped(record.content_path)}"
+            return f"{title}: {how}, {_contents(record)}, at {stripped(record.content_path)}"
         case StateMoved(_, TorrentState.CHECKING, _, _):
             return f"{title}: checking the files that are there"
         case StateMoved() | Failed():
@@ -287,28 +292,19 @@ def _begin(record: TorrentRecord, *, is_resumed: bool) -> str:
         how = "continues" if is_resumed else "added"
         return f"{how}, fetching metadata, into {where}"
     if is_resumed:
-        done = f"{record.status.progress:.0%} of {format_size(record.status.wanted_bytes)}"
-        return f"continues at {done}, into {where}"
+        return f"continues at {record.status.progress:.0%} of {_contents(record)}, into {where}"
     return f"added, {_contents(record)}, into {where}"
 
 
 def _contents(record: TorrentRecord) -> str:
+    """The wanted files: their sizes, not the wanted pieces', which reach into their neighbours."""
     if record.metainfo is None:
         return "contents unknown"
-    files = [entry for entry in record.metainfo.files if not entry.is_pad]
-    priorities = record.spec.priorities or (1,) * len(record.metainfo.files)
-    wanted = sum(
-        1
-        for entry, priority in zip(record.metainfo.files, priorities, strict=False)
-        if priority > 0 and not entry.is_pad
-    )
-    size = sum(
-        entry.size_bytes
-        for entry, priority in zip(record.metainfo.files, priorities, strict=False)
-        if priority > 0 and not entry.is_pad
-    )
-    count = f"{wanted} of {len(files)} files" if wanted != len(files) else _count(wanted, "file")
-    return f"{format_size(size)} in {count}"
+    wanted = wanted_files(record)
+    total = sum(1 for entry in record.metainfo.files if not entry.is_pad)
+    size = format_size(sum(entry.size_bytes for entry in wanted))
+    count = _count(total, "file") if len(wanted) == total else f"{len(wanted)} of {total} files"
+    return f"{size} in {count}"
 
 
 def _peers(record: TorrentRecord) -> str:

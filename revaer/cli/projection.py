@@ -11,7 +11,7 @@ import orjson
 
 from revaer.domain.plain_text import encodable
 from revaer.domain.rates import FOREVER_S
-from revaer.domain.torrent import TorrentRecord
+from revaer.domain.torrent import FileEntry, FilePriority, TorrentRecord
 
 NAME: Final = "download"
 
@@ -35,12 +35,14 @@ def fields_of(record: TorrentRecord) -> dict[str, Any]:
     """What a line says of a torrent.
 
     Sizes are bytes, rates payload bytes per second, `progress` is 0 to 1 of the wanted bytes (while
-    `checking`: how far the check is), `eta_s` seconds or null, `error` an object or null.
+    `checking`: how far the check is), `eta_s` seconds or null, `error` an object or null. `wanted`
+    and `done` count whole pieces, so with a selection they reach into neighbouring files.
     """
     status = record.status
+    metainfo = record.metainfo
     return {
         "info_hash": record.info_hash,
-        "name": encodable(record.metainfo.name if record.metainfo else record.spec.name),
+        "name": encodable(metainfo.name if metainfo else record.spec.name),
         "state": record.state.value,
         "phase": record.phase.value,
         "progress": round(status.progress, 6),
@@ -60,9 +62,23 @@ def fields_of(record: TorrentRecord) -> dict[str, Any]:
         "eta_s": eta_s(record),
         "save_path": encodable(record.spec.save_path),
         "content_path": encodable(record.content_path),
-        "files": None if record.metainfo is None else len(record.metainfo.files),
+        "files": None if metainfo is None else sum(1 for e in metainfo.files if not e.is_pad),
+        "files_wanted": None if metainfo is None else len(wanted_files(record)),
         "error": _error_of(record),
     }
+
+
+def wanted_files(record: TorrentRecord) -> tuple[FileEntry, ...]:
+    """The files that are downloaded; none before the metadata is known."""
+    if record.metainfo is None:
+        return ()
+    files = record.metainfo.files
+    priorities = record.spec.priorities or (FilePriority.NORMAL,) * len(files)
+    return tuple(
+        entry
+        for entry, priority in zip(files, priorities, strict=True)
+        if priority != FilePriority.SKIP and not entry.is_pad
+    )
 
 
 def eta_s(record: TorrentRecord) -> int | None:

@@ -14,6 +14,9 @@ from revaer.domain.ids import InfoHash, Revision
 from revaer.domain.torrent import Activity, Phase, TorrentRecord, TorrentState
 from revaer.ports.board import Board
 
+NAMING_S: Final = 1.0
+"""How long the engine's bare error waits for the fault that names its cause and the remedy."""
+
 SETTLE_S: Final = 2.0
 """How long a torrent may take to read its resume data before it is shown all the same."""
 
@@ -82,28 +85,45 @@ def outcome_of(record: TorrentRecord) -> Outcome:
 class _Seen:
     """What was told of one torrent so far."""
 
-    record: TorrentRecord
     revision: Revision
     has_metadata: bool
     trouble: tuple[str, str] | None = None
+    unnamed_since: float | None = None
     is_complete: bool = False
+
+    def awaits_name(self, record: TorrentRecord, now: float) -> bool:
+        """Whether a failure has only just been seen, and not yet by its name."""
+        if record.fault is not None:
+            self.unnamed_since = None
+            return False
+        if self.unnamed_since is None:
+            self.unnamed_since = now
+        return now - self.unnamed_since < NAMING_S
 
 
 class Watch:
     """Remembers what was told, so that each thing is told once."""
 
     def __init__(
-        self, wanted: Iterable[InfoHash], resumed: Iterable[InfoHash], *, started_at: float
+        self,
+        wanted: Iterable[InfoHash],
+        *,
+        resumed: Iterable[InfoHash] = (),
+        magnets: Iterable[InfoHash] = (),
+        started_at: float,
     ) -> None:
         """Nothing has been told.
 
         Args:
             wanted: the torrents of this run.
             resumed: those among them that the directory knew already.
+            magnets: those whose source does not name their files: their metadata is told, also
+                when it was there before anybody looked.
             started_at: monotonic seconds.
         """
         self._wanted = tuple(wanted)
         self._resumed = frozenset(resumed)
+        self._magnets = frozenset(magnets)
         self._show_by = started_at + SETTLE_S
         self._seen: dict[InfoHash, _Seen] = {}
         self.outcomes: dict[InfoHash, Outcome] = dict.fromkeys(self._wanted, Outcome.RUNNING)
@@ -161,18 +181,22 @@ class Watch:
         if seen is None:
             if not _is_settled(record) and now < self._show_by:
                 return []
-            seen = _Seen(record, revision, record.metainfo is not None)
+            seen = _Seen(revision, has_metadata=info_hash not in self._magnets)
             self._seen[info_hash] = seen
             notices.append(Begun(record, info_hash in self._resumed))
         if record.metainfo is not None and not seen.has_metadata:
             seen.has_metadata = True
             notices.append(MetadataKnown(record))
-        outcome = self.outcomes[info_hash] = outcome_of(record)
-        trouble = trouble_of(record)
+        outcome, trouble = outcome_of(record), trouble_of(record)
+        if outcome is Outcome.FAILED and seen.awaits_name(record, now):
+            outcome, trouble = Outcome.RUNNING, None
+        self.outcomes[info_hash] = outcome
         if outcome is Outcome.COMPLETE and not seen.is_complete:
             notices.append(Completed(record, record.status.downloaded_session_bytes == 0))
         elif outcome is Outcome.FAILED and trouble is not None and trouble != seen.trouble:
             notices.append(Failed(record, *trouble))
+        if trouble_of(record) is None:
+            seen.unnamed_since = None
         seen.trouble = trouble
         seen.is_complete = outcome is Outcome.COMPLETE
         return notices

@@ -70,6 +70,7 @@ class DownloadOptions:
         listen: `host:port` to accept peers on; empty for any address and a port of the system's.
         interface: device or address for all traffic; empty for any.
         enable_dht: find peers without a tracker.
+        enable_utp: use uTP beside TCP; a peer that takes TCP alone is reached 3 s later then.
         download_limit: bytes per second, 0 unlimited.
         upload_limit: bytes per second, 0 unlimited.
         selection: which files; empty for all (or for what was chosen before).
@@ -80,6 +81,7 @@ class DownloadOptions:
     listen: str = ""
     interface: str = ""
     enable_dht: bool = True
+    enable_utp: bool = True
     download_limit: BytesPerSecond = UNLIMITED
     upload_limit: BytesPerSecond = UNLIMITED
     sequential: bool = False
@@ -324,4 +326,5 @@ def _settings(options: DownloadOptions) -> EngineSettings:
         upload_limit=options.upload_limit,
         enable_dht=options.enable_dht,
         enable_lsd=options.enable_dht,
+        enable_utp=options.enable_utp,
     )

@@ -4,12 +4,10 @@ import os
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from revaer.domain.errors import PathRefusedError
-
-if TYPE_CHECKING:
-    from revaer.domain.torrent import FileEntry
+from revaer.domain.torrent import FileEntry
 
 RESERVED_PREFIX: Final = ".revaer"
 """Names that start so are Revaer's own (markers, staging), whatever their letter case."""
@@ -103,7 +101,7 @@ class PathPolicy:
     def check_files(
         self,
         save_path: str,
-        files: Sequence["FileEntry"],
+        files: Sequence[FileEntry],
         *,
         realpath: Callable[[str], str] = os.path.realpath,
     ) -> None:

@@ -4,13 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from revaer.domain.errors import SelectionError
 from revaer.domain.globs import Glob, compiled, fold
-
-if TYPE_CHECKING:
-    from revaer.domain.torrent import FileEntry  # torrent.py imports this module
 
 WANTED: Final = 4
 """libtorrent's default file priority (`lt::default_priority`)."""
@@ -57,6 +54,28 @@ FLUFF_FRACTION: Final = 5
 
 What is larger is the payload itself, whatever its name: samples are a minute of an hour's film.
 """
+
+
+class SelectableFile(Protocol):
+    """What a choice looks at: the part of `FileEntry` that matters here.
+
+    A Protocol because the module of `FileEntry` imports this one.
+    """
+
+    @property
+    def path(self) -> str:
+        """Relative, `/` between parts, root folder included."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """Exact size once complete."""
+        ...
+
+    @property
+    def is_pad(self) -> bool:
+        """Whether it is alignment padding that never reaches the disk."""
+        ...
 
 
 class RuleKind(StrEnum):
@@ -139,7 +158,7 @@ def check(rules: SelectionRules) -> None:
         compiled(*_globs(rule))
 
 
-def priorities_for(rules: SelectionRules, files: Sequence["FileEntry"]) -> tuple[int, ...]:
+def priorities_for(rules: SelectionRules, files: Sequence[SelectableFile]) -> tuple[int, ...]:
     """Give each file libtorrent's default priority (4) or 0, in file order.
 
     Padding files keep the default: they are never written, and libtorrent ignores their priority.
@@ -161,7 +180,7 @@ def priorities_for(rules: SelectionRules, files: Sequence["FileEntry"]) -> tuple
     return priorities
 
 
-def wanted_count(priorities: Sequence[int], files: Sequence["FileEntry"]) -> int:
+def wanted_count(priorities: Sequence[int], files: Sequence[SelectableFile]) -> int:
     """Count the files, padding apart, that these priorities download."""
     return sum(
         1
@@ -183,7 +202,7 @@ class _Step:
 class _Selector:
     """Rules made ready for one torrent."""
 
-    def __init__(self, rules: SelectionRules, files: Sequence["FileEntry"]) -> None:
+    def __init__(self, rules: SelectionRules, files: Sequence[SelectableFile]) -> None:
         check(rules)
         self._steps = tuple(
             _Step(
@@ -199,7 +218,7 @@ class _Selector:
         roots = {entry.path.split("/", 1)[0] for entry in real}
         self._has_root = len(roots) == 1 and all("/" in entry.path for entry in real)
 
-    def has(self, entry: "FileEntry") -> bool:
+    def has(self, entry: SelectableFile) -> bool:
         """Say whether a file is wanted."""
         path = fold(entry.path)
         name = path.rpartition("/")[2]

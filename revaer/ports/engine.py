@@ -105,7 +105,9 @@ class TorrentEngine(MetainfoReader, Protocol):
 
         A magnet moves no payload byte by itself: when its metadata arrives the engine reports
         `MetadataReceived` and holds the torrent until `resume`, so that its file names can be
-        judged and its files chosen first (libtorrent: `stop_when_ready`).
+        judged and its files chosen first. (libtorrent: `upload_mode`. `stop_when_ready` stops a
+        torrent without metadata at once, and a torrent that wants nothing,
+        `default_dont_download`, counts as finished and loses its seeds for good.)
 
         Raises:
             InvalidTorrentError: the source cannot be used.

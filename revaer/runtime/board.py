@@ -10,12 +10,15 @@ from revaer.domain.ids import InfoHash, Revision
 from revaer.domain.reducer import apply
 from revaer.runtime.board_table import BoardTable, RowChange
 from revaer.runtime.event_hub import Publish
+from revaer.runtime.intake import FactIntake
 from revaer.runtime.messages import Republish
 
 if TYPE_CHECKING:
     from revaer.domain.events import Event
 
 EVENTS_PER_MESSAGE: Final = 500
+FACTS_PER_TURN: Final = 250
+"""Taken from the intake at a time: some three milliseconds of a worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,11 @@ class ApplyFacts:
     """Facts about any torrents, in order; the answer is the `Revision` that shows them."""
 
     facts: tuple[TorrentFact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TakeIn:
+    """The intake holds facts. Sent by whoever offers to it and is told that nobody else did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +46,28 @@ class BoardActor(PooledActor):
     the hub for each would cost as much as applying them.
     """
 
-    # A coalescer whose message finds no room keeps its facts and tries again; nothing is lost.
-    mailbox = MailboxOptions(capacity=20_000)
+    mailbox = MailboxOptions(capacity=10_000)
 
     def __init__(
-        self, table: BoardTable, *, events_path: str = "events", source_path: str | None = None
+        self,
+        table: BoardTable,
+        *,
+        intake: FactIntake | None = None,
+        events_path: str = "events",
+        source_path: str | None = None,
     ) -> None:
         """Write `table`.
 
         Args:
             table: outlives this actor.
+            intake: where the coalescers' facts wait; outlives this actor. None: they are told.
             events_path: the hub.
             source_path: who is asked to say everything again, with `Republish`, after this actor
                 was restarted: facts that waited in its mailbox are gone. None for nobody.
         """
         super().__init__()
         self._table = table
+        self._intake = intake if intake is not None else FactIntake()
         self._events_path = events_path
         self._source_path = source_path
         self._waiting: list[tuple[Event, Revision]] = []
@@ -67,20 +81,35 @@ class BoardActor(PooledActor):
             self._lost_events = True
             if self._source_path is not None:
                 self.context.address_of(self._source_path).tell_or_drop(Republish())
+        self._wake_for_the_rest()
 
     def on_stop(self) -> None:
         """Hand on what is left."""
         self._flush()
 
     def on_receive(self, message: Any) -> Revision | None:
-        """Take an `ApplyFacts`."""
+        """Take an `ApplyFacts` or a `TakeIn`."""
+        # What waits in the intake came first, and a wake-up that found no room is made up for.
+        self._take_in()
         if isinstance(message, ApplyFacts):
             return self._apply(message.facts)
+        if isinstance(message, TakeIn):
+            return None
         if isinstance(message, _FlushEvents):
             self._is_flush_queued = False
             self._flush()
             return None
         return self.unknown(message)
+
+    def _take_in(self) -> None:
+        if self._intake:
+            self._apply(self._intake.take(FACTS_PER_TURN))
+            self._wake_for_the_rest()
+
+    def _wake_for_the_rest(self) -> None:
+        # Behind the messages that wait already, so that an ask is not kept waiting by a flood.
+        if self._intake.wants_wake_up() and not self.context.address.tell_or_drop(TakeIn()):
+            self._intake.not_woken()
 
     def _apply(self, facts: Iterable[TorrentFact]) -> Revision:
         changes: list[RowChange] = []
@@ -90,7 +119,7 @@ class BoardActor(PooledActor):
         for info_hash, of_torrent in by_torrent(facts).items():
             applied = apply(self._table.get(info_hash), of_torrent)
             events += applied.events
-            if applied.mask:
+            if applied.mask or applied.record is not None:
                 changes.append(RowChange(info_hash, applied.record, applied.mask))
         revision = self._table.commit(changes)
         if events:

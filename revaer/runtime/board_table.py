@@ -31,7 +31,8 @@ class RowChange:
 
     Attributes:
         record: the new record; None when the torrent is gone.
-        mask: changed-field bits, not 0.
+        mask: changed-field bits; 0 for a record that shows the same as before, but was reported
+            later: it is kept, and no reader is told.
     """
 
     info_hash: InfoHash
@@ -44,9 +45,9 @@ class _Cell:
 
     __slots__ = ("fragments", "record")
 
-    def __init__(self, record: TorrentRecord, projections: int) -> None:
+    def __init__(self, record: TorrentRecord, fragments: list[bytes | None]) -> None:
         self.record = record
-        self.fragments: list[bytes | None] = [None] * projections
+        self.fragments = fragments
 
 
 class _Row:
@@ -96,6 +97,7 @@ class BoardTable:
         self._positions = {projection.name: i for i, projection in enumerate(self._projections)}
         if len(self._positions) < len(self._projections):
             raise ValueError("two projections of one board have the same name")
+        self._unread: list[bytes | None] = [None] * len(self._projections)
         self._journal_size = journal_size
         self._rows: dict[str, _Row] = {}
         self._other_names: dict[str, _Row] = {}
@@ -200,7 +202,8 @@ class BoardTable:
                 entry[change.info_hash] = _REMOVED
             else:
                 self._put(change.record, change.mask)
-                entry[change.info_hash] = change.mask
+                if change.mask:
+                    entry[change.info_hash] = change.mask
         if not entry:
             return self._revision
         if gone:
@@ -233,17 +236,18 @@ class BoardTable:
         return fragment
 
     def _put(self, record: TorrentRecord, mask: int) -> None:
-        cell = _Cell(record, len(self._projections))
         row = self._rows.get(record.info_hash)
         if row is None:
-            row = _Row(cell)
+            row = _Row(_Cell(record, self._unread.copy()))
             self._rows[record.info_hash] = row
             self._rename(row, record)
             self._ordered.append(row)
-        else:
-            row.cell = cell
+        elif mask:
+            row.cell = _Cell(record, self._unread.copy())
             if mask & _NAMING_BITS:
                 self._rename(row, record)
+        elif row.cell.record is not record:
+            row.cell = _Cell(record, row.cell.fragments)
 
     def _rename(self, row: _Row, record: TorrentRecord) -> None:
         hashes = {record.spec.infohash_v1, record.spec.infohash_v2}

@@ -9,7 +9,8 @@ from actors import Address, MailboxOptions, PooledActor
 from revaer.domain import facts as f
 from revaer.domain.ids import InfoHash
 from revaer.domain.torrent import TorrentStatus
-from revaer.runtime.board import ApplyFacts
+from revaer.runtime.board import ApplyFacts, TakeIn
+from revaer.runtime.intake import FactIntake
 
 log = logging.getLogger(__name__)
 
@@ -159,6 +160,7 @@ class ProgressCoalescer(PooledActor):
     def __init__(
         self,
         *,
+        intake: FactIntake | None = None,
         board_path: str = "board",
         period_s: float = PERIOD_S,
         passivate_after_s: float = PASSIVATE_AFTER_S,
@@ -166,11 +168,14 @@ class ProgressCoalescer(PooledActor):
         """Report to the board.
 
         Args:
-            board_path: where `ApplyFacts` go.
+            intake: where facts are left for the board. None: each batch is a message to it,
+                which costs a busy process about a quarter more.
+            board_path: who is told.
             period_s: least time between two messages with nothing urgent in them.
             passivate_after_s: how long to live without hearing anything.
         """
         super().__init__()
+        self._intake = intake
         self._board_path = board_path
         self._period_s = period_s
         self._passivate_after_s = passivate_after_s
@@ -206,10 +211,20 @@ class ProgressCoalescer(PooledActor):
         facts = self._gathering.gathered
         if not facts:
             return
-        if self._board.tell_or_drop(ApplyFacts(facts)):
+        if self._hand_on(facts):
             self._gathering.sent(now)
         else:
             self._wait(now)
+
+    def _hand_on(self, facts: tuple[f.TorrentFact, ...]) -> bool:
+        intake = self._intake
+        if intake is None:
+            return self._board.tell_or_drop(ApplyFacts(facts))
+        if not intake.offer(facts):
+            return False
+        if intake.wants_wake_up() and not self._board.tell_or_drop(TakeIn()):
+            intake.not_woken()
+        return True
 
     def _wait(self, now: float) -> None:
         if not self._is_timer_set:

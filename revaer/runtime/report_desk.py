@@ -46,6 +46,8 @@ class ReportDesk:
         if info_hash is None or self._parts.roster.find(info_hash) is None:
             return ()
         match fact:
+            case f.FaultRaised() | f.FaultCleared():
+                return (fact,)  # after the answer to the command that brought it about
             case f.MetadataReceived(info_hash, metainfo):
                 return self.metadata(info_hash, metainfo)
             case f.DownloadFinished(info_hash):

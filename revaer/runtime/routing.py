@@ -21,8 +21,6 @@ class Receiver(Enum):
 RECEIVERS: Final[dict[type[f.Fact], Receiver]] = {
     f.StatusReported: Receiver.BOARD,
     f.FilesProgressed: Receiver.BOARD,
-    f.FaultRaised: Receiver.BOARD,
-    f.FaultCleared: Receiver.BOARD,
     f.PieceFinished: Receiver.BOARD,
     f.PieceFailed: Receiver.BOARD,
     f.PeerJoined: Receiver.BOARD,
@@ -30,6 +28,10 @@ RECEIVERS: Final[dict[type[f.Fact], Receiver]] = {
     f.TrackerAnswered: Receiver.BOARD,
     f.TrackerRefused: Receiver.BOARD,
     f.AddFailed: Receiver.BOTH,
+    # By way of the session: an add that fails at once must not be told of a torrent that the board
+    # does not know yet, because the session's own answer is still on its way.
+    f.FaultRaised: Receiver.SESSION,
+    f.FaultCleared: Receiver.SESSION,
     # The session judges a magnet's file list before it lets the board show it.
     f.MetadataReceived: Receiver.SESSION,
     f.DownloadFinished: Receiver.SESSION,

@@ -31,6 +31,7 @@ from revaer.runtime.board import ApplyFacts, BoardActor
 from revaer.runtime.board_table import BoardTable
 from revaer.runtime.event_hub import EventHub, HubFeed
 from revaer.runtime.event_ring import EventRing
+from revaer.runtime.intake import FactIntake
 from revaer.runtime.progress import ProgressCoalescer, TorrentFacts
 from tests.bench.harness import Figure, at_least, at_most, percentile, rss_bytes
 from tests.bench.world import JsonProjection, hash_of, known, progress
@@ -68,16 +69,17 @@ class Tree:
         """Plan it."""
         self.table = BoardTable([JsonProjection()])
         self.feed = HubFeed(EventRing(wall_clock=time.time))
+        intake = FactIntake()
         coalescer = Restart.TRANSIENT
         children = (
             ChildSpec(name="events", factory=lambda: EventHub(self.feed)),
-            ChildSpec(name="board", factory=lambda: BoardActor(self.table)),
+            ChildSpec(name="board", factory=lambda: BoardActor(self.table, intake=intake)),
             ChildSpec(name="bystander", factory=Bystander),
             ChildSpec(
                 name="coalescers",
                 factory=lambda: DynamicSupervisor(
                     template=lambda key: ChildSpec(
-                        name=key, factory=ProgressCoalescer, restart=coalescer
+                        name=key, factory=lambda: ProgressCoalescer(intake=intake), restart=coalescer
                     )
                 ),
             ),

@@ -12,6 +12,7 @@ from revaer.domain.facts import Fact, StatusReported
 from revaer.domain.ids import EpochSeconds, InfoHash
 from revaer.domain.torrent import StopReason, TorrentSpec
 from revaer.ports.engine import EngineSettings, EngineTorrent, TorrentEngine
+from tests.contract.memory_stage import MemoryStage
 from tests.support.swarm import Payload, Peer, Seeder
 
 LOOPBACK = EngineSettings(
@@ -68,7 +69,11 @@ class LibtorrentStage:
 
 def open_stage(kind: str) -> Stage:
     """Set the stage for one implementation, by the name that tests use for it."""
-    return {"libtorrent": LibtorrentStage}[kind]()
+    stages: dict[str, Callable[[], Stage]] = {
+        "libtorrent": LibtorrentStage,
+        "memory": MemoryStage,
+    }
+    return stages[kind]()
 
 
 class Observer:

@@ -161,7 +161,7 @@ def test_a_download_finishes_then_a_flush_is_acknowledged(
     assert engine.file_progress(finished.info_hash) == tuple(map(len, payload.files.values()))
 
 
-def test_a_magnet_gets_its_metadata_from_peers_and_finishes(
+def test_a_magnet_gets_its_metadata_from_peers_and_is_held_until_it_is_resumed(
     stage: Stage, engine: TorrentEngine, observer: Observer, payload: Payload, tmp_path: Path
 ) -> None:
     magnet = EngineTorrent(spec=spec_of(payload, tmp_path / "dl"), peers=stage.offer(payload))
@@ -170,6 +170,12 @@ def test_a_magnet_gets_its_metadata_from_peers_and_finishes(
     assert received.info_hash == payload.info_hash
     assert {f.path for f in received.metainfo.files} == set(payload.files)
     assert engine.metainfo(received.info_hash) is not None
+    for _ in range(20):
+        observer.step()
+    held = engine.status(received.info_hash)
+    assert held.in_upload_mode
+    assert held.done_bytes == 0
+    engine.resume(received.info_hash, forced=False)
     observer.first(DownloadFinished)
 
 
@@ -489,3 +495,37 @@ def test_pieces_are_only_reported_while_somebody_listens(
     info_hash = observer.first(DownloadFinished).info_hash
     pieces = {fact.piece_index for fact in observer.all(PieceFinished)}
     assert pieces == set(range(engine.status(info_hash).pieces_have))
+
+
+def test_a_stopped_magnet_has_nothing_to_check_or_flush_and_stays_stopped(
+    stage: Stage, engine: TorrentEngine, observer: Observer, payload: Payload, tmp_path: Path
+) -> None:
+    info_hash = InfoHash(payload.info_hash)
+    spec = spec_of(payload, tmp_path / "dl", stopped=True)
+    engine.add(EngineTorrent(spec=spec, blob=b"damaged", recheck=True, peers=stage.offer(payload)))
+    engine.recheck(info_hash)
+    engine.flush(info_hash)
+    assert observer.first(CacheFlushed).info_hash == info_hash
+    engine.save(info_hash)
+    assert observer.first(ResumeDataReady).metainfo_data == b""
+    assert engine.status(info_hash).is_paused
+    assert observer.all(MetadataReceived) == []
+
+
+def test_a_stopped_torrent_whose_blob_is_damaged_is_checked_and_stands_still_again(
+    stage: Stage, engine: TorrentEngine, observer: Observer, payload: Payload, tmp_path: Path
+) -> None:
+    engine.add(from_file(payload, tmp_path / "dl", peers=stage.offer(payload)))
+    info_hash = observer.first(DownloadFinished).info_hash
+    engine.flush(info_hash)
+    observer.first(CacheFlushed)
+    engine.close()
+
+    second = stage.open()
+    watching = Observer(second)
+    torrent = from_file(payload, tmp_path / "dl", stopped=True)
+    second.add(replace(torrent, blob=b"damaged"))
+    watching.first(ResumeRejected)
+    status = settled(watching, lambda s: s.is_finished and s.is_paused)
+    assert status.done_bytes == payload.size_bytes
+    assert not status.is_auto_managed

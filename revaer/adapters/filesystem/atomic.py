@@ -25,6 +25,7 @@ _REMEDIES: Final = {
     errno.EROFS: "mount its file system writable",
     errno.ENOENT: "mount or restore the directory",
     errno.ENOTDIR: "a directory is needed there: move the file away",
+    errno.EEXIST: "a directory is needed there: move the file away",
     errno.EIO: "check the disk and the system log",
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
     errno.ENOLCK: "use a file system that supports flock",

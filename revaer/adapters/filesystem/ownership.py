@@ -143,7 +143,8 @@ class Ownership:
         state, problem = self._read()
         if state is not None:
             is_suspect = state.is_suspect or not (state.is_clean or state.boot_id == self._boot_id)
-            end = LastEnd(state.is_clean, not is_suspect)
+            same_boot = state.boot_id == self._boot_id and not is_suspect
+            end = LastEnd(ended_cleanly=state.is_clean, same_boot=same_boot)
             self._state = state
         elif problem or self._holds_torrents():
             is_suspect = True

@@ -59,23 +59,24 @@ class Salvage:
         """
         data, trouble = self._read(tombstone_name(info_hash))
         if data is not None or trouble:
-            return self._buried(info_hash, data or b"", problems)
+            return self._buried(info_hash, data, problems)
         return self._stored(info_hash, problems)
 
-    def _buried(self, info_hash: InfoHash, data: bytes, problems: list[str]) -> Loaded | None:
+    def _buried(
+        self, info_hash: InfoHash, data: bytes | None, problems: list[str]
+    ) -> Loaded | None:
         name = tombstone_name(info_hash)
         own: list[str] = []
         try:
-            document = decode(data, TOMBSTONE, info_hash)
+            document = decode(data or b"", TOMBSTONE, info_hash)
         except NewerVersionError as error:
             problems.append(f"{name}: {error}; it was left alone, upgrade to finish the removal")
             return None
         except DamagedError as error:
             # That the file exists says that the torrent was removed; whether its data was to go too
             # is lost, and data is never deleted on a guess.
-            self._files.copy_aside(name, data)
             document = replace(self.present(info_hash, is_buried=False), with_data=False)
-            self._rewrite(name, encode(document, TOMBSTONE))
+            self._rewrite(name, data, encode(document, TOMBSTONE))
             own.append(f"{name} is damaged ({error}): the removal goes on, the data is kept")
         stored = StoredTorrent(
             spec=document.spec,
@@ -136,13 +137,10 @@ class Salvage:
             return None
         metainfo = self._sound(metainfo_name(info_hash), info_hash, own)
         blob = self._newest_blob(info_hash, own)
-        for name in (spec_name(info_hash), previous(spec_name(info_hash))):
-            data, trouble = self._read(name)
-            if data is not None and not trouble:
-                self._files.copy_aside(name, data)
         if metainfo is None and blob is None:
-            self._files.delete(previous(spec_name(info_hash)))
-            self._files.delete(spec_name(info_hash))
+            for name in (previous(spec_name(info_hash)), spec_name(info_hash)):
+                if self._read(name) != (None, ""):
+                    self._files.set_aside(name)
             problems.extend(own)
             problems.append(
                 f"torrent {info_hash} is lost: nothing sound of it is left; its files lie in "
@@ -154,8 +152,10 @@ class Salvage:
             life=1 if blob is None else blob.life,
             has_metainfo=metainfo is not None,
         )
-        self._rewrite(spec_name(info_hash), encode(document, TORRENT))
-        self._files.delete(previous(spec_name(info_hash)))
+        data, _ = self._read(spec_name(info_hash))
+        self._rewrite(spec_name(info_hash), data, encode(document, TORRENT))
+        if self._read(previous(spec_name(info_hash))) != (None, ""):
+            self._files.set_aside(previous(spec_name(info_hash)))
         own.append(
             "only the torrent itself could be saved: it is stopped, with its directory "
             f"({self._default_save_path}), files, category and limits by default; "
@@ -226,8 +226,20 @@ class Salvage:
         except UnreadableFileError as error:
             return None, str(error)
 
-    def _rewrite(self, name: str, data: bytes) -> None:
-        self._files.stage(name, data, "damaged")
+    def _rewrite(self, name: str, damaged: bytes | None, sound: bytes) -> None:
+        """Put a sound file into a damaged one's place, which is never empty in between.
+
+        Args:
+            name: of the file.
+            damaged: its content, of which a copy is kept; None for what is no readable file (a
+                directory, say): that is moved away itself.
+            sound: what to write.
+        """
+        if damaged is not None:
+            self._files.copy_aside(name, damaged)
+        self._files.stage(name, sound, "damaged")
+        if damaged is None and self._read(name) != (None, ""):
+            self._files.set_aside(name)
         self._files.commit(name, "damaged")
 
     def _by_default(self, info_hash: InfoHash) -> TorrentDocument:

@@ -283,7 +283,11 @@ def _listen_succeeded(alert: lt.listen_succeeded_alert, _lookup: Lookup) -> tupl
 
 
 def _listen_failed(alert: lt.listen_failed_alert, _lookup: Lookup) -> tuple[Report, ...]:
-    return (f.ListenFailed(readable(alert.listen_interface), readable(alert.error.message)),)
+    # For an address the alert names the device as interface, and the address beside it.
+    where = _host_port(alert.address, alert.port) if alert.port else ""
+    return (
+        f.ListenFailed(where or readable(alert.listen_interface), readable(alert.error.message)),
+    )
 
 
 def _key(error: lt.error_code) -> tuple[str, int]:
@@ -291,7 +295,10 @@ def _key(error: lt.error_code) -> tuple[str, int]:
 
 
 def _address(alert: _Endpoint) -> str:
-    host, port = alert.ep
+    return _host_port(*alert.ep)
+
+
+def _host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

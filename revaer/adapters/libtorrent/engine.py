@@ -22,7 +22,7 @@ from revaer.domain.errors import (
     TorrentExistsError,
     TorrentNotFoundError,
 )
-from revaer.domain.facts import Fact, FaultCleared, ResumeRejected, StatusReported
+from revaer.domain.facts import CacheFlushed, Fact, FaultCleared, ResumeRejected, StatusReported
 from revaer.domain.ids import BytesPerSecond, InfoHash
 from revaer.domain.torrent import Metainfo, TorrentDescription, TorrentSource, TorrentStatus
 from revaer.ports.engine import EngineSettings, EngineTorrent
@@ -136,12 +136,17 @@ class LibtorrentEngine:
         with self._torrent(info_hash) as entry:
             handle = entry.handle
             handle.clear_error()
-            handle.unset_flags(_FLAGS.upload_mode | _FLAGS.stop_when_ready)
-            if forced:
+            handle.unset_flags(_FLAGS.stop_when_ready)
+            is_held = handle.torrent_file() is None
+            if is_held:
+                handle.set_flags(_FLAGS.upload_mode)
+            else:
+                handle.unset_flags(_FLAGS.upload_mode)
+            if forced or is_held:
                 handle.unset_flags(_FLAGS.auto_managed)
             else:
                 handle.set_flags(_FLAGS.auto_managed)
-            if forced or not self._is_queueing:
+            if forced or is_held or not self._is_queueing:
                 handle.resume()
             self._absolve(entry)
 
@@ -149,6 +154,8 @@ class LibtorrentEngine:
         """See `TorrentEngine.recheck`; a stopped torrent runs for the check, then stops again."""
         with self._torrent(info_hash) as entry:
             handle = entry.handle
+            if handle.torrent_file() is None:
+                return  # a magnet without metadata has no files to hash
             flags = handle.flags()
             handle.clear_error()
             handle.unset_flags(_FLAGS.upload_mode)
@@ -224,7 +231,10 @@ class LibtorrentEngine:
     def flush(self, info_hash: InfoHash) -> None:
         """See `TorrentEngine.flush`."""
         with self._torrent(info_hash) as entry:
-            entry.handle.flush_cache()
+            if entry.handle.torrent_file() is None:
+                self._tell(CacheFlushed(entry.info_hash))  # libtorrent answers nothing
+            else:
+                entry.handle.flush_cache()
 
     def set_global_limits(self, *, download: BytesPerSecond, upload: BytesPerSecond) -> None:
         """See `TorrentEngine.set_global_limits`."""
@@ -262,8 +272,9 @@ class LibtorrentEngine:
 
     def drain(self) -> Sequence[Fact]:
         """See `TorrentEngine.drain`; always pops, also when nothing woke the caller."""
-        session = self._live()
-        self._wake.clear()
+        with self._closing:
+            session = self._live()
+            self._wake.clear()
         facts: list[Fact] = []
         while self._own_facts:
             facts.append(self._own_facts.popleft())
@@ -332,4 +343,6 @@ class LibtorrentEngine:
 
     def _tell(self, fact: Fact) -> None:
         self._own_facts.append(fact)
-        self._wake.wake()
+        with self._closing:
+            if self._session is not None:
+                self._wake.wake()

@@ -8,7 +8,6 @@ from revaer.domain.torrent import Fault, FaultCode
 _BY_ERRNO: Final[dict[int, FaultCode]] = {
     errno.ENOSPC: FaultCode.DISK_FULL,
     errno.EDQUOT: FaultCode.DISK_FULL,
-    errno.EFBIG: FaultCode.DISK_FULL,
     errno.ENOENT: FaultCode.MISSING_FILES,
     errno.ESTALE: FaultCode.MISSING_FILES,
     errno.ENODEV: FaultCode.MISSING_FILES,
@@ -21,11 +20,12 @@ _BY_ERRNO: Final[dict[int, FaultCode]] = {
     errno.ENAMETOOLONG: FaultCode.UNWRITABLE,
     errno.ELOOP: FaultCode.UNWRITABLE,
     errno.EINVAL: FaultCode.UNWRITABLE,
+    errno.EFBIG: FaultCode.UNWRITABLE,
 }
 _REMEDIES: Final[dict[FaultCode, str]] = {
     FaultCode.DISK_FULL: "free some space, then resume",
     FaultCode.MISSING_FILES: "bring the files back or recheck to download them again",
-    FaultCode.UNWRITABLE: "make the save path a writable directory, then resume",
+    FaultCode.UNWRITABLE: "choose a place that can hold it or mend this one, then resume",
     FaultCode.TORRENT_CONFLICT: "remove one of the two",
     FaultCode.ENGINE: "resume to try again",
 }

@@ -122,20 +122,26 @@ def of_info(info: lt.torrent_info, origin: tuple[str, str, int] = ("", "", 0)) -
     piece_length = info.piece_length()
     last = max(info.num_pieces() - 1, 0)
     v1, v2 = ids_of(info.info_hashes())
-    files = tuple(
-        FileEntry(
-            index=index,
-            path=layout.file_path(index),
-            size_bytes=(size := layout.file_size(index)),
-            first_piece=min((offset := layout.file_offset(index)) // piece_length, last),
-            last_piece=min((offset + max(size, 1) - 1) // piece_length, last),
-            is_pad=bool(layout.file_flags(index) & lt.file_flags_t.flag_pad_file),
+    pad = lt.file_flags_t.flag_pad_file
+    files: list[FileEntry] = []
+    offset = 0
+    for index in range(info.num_files()):
+        size = layout.file_size(index)
+        end = offset + size
+        files.append(
+            FileEntry(
+                index,
+                layout.file_path(index),
+                size,
+                min(offset // piece_length, last),
+                min(max(end - 1, offset) // piece_length, last),
+                bool(layout.file_flags(index) & pad),
+            )
         )
-        for index in range(info.num_files())
-    )
+        offset = end  # files lie one behind the other, padding included
     return Metainfo(
         name=info.name(),
-        files=files,
+        files=tuple(files),
         total_size_bytes=sum(entry.size_bytes for entry in files if not entry.is_pad),
         piece_length=piece_length,
         piece_count=info.num_pieces(),

@@ -11,7 +11,6 @@ from revaer.adapters.libtorrent import metainfo
 from revaer.adapters.libtorrent.profile import rate_limit
 from revaer.adapters.libtorrent.registry import ids_of, keys_of
 from revaer.domain.errors import InvalidInputError, InvalidTorrentError, PathRefusedError
-from revaer.domain.selection import SelectionRules
 from revaer.domain.torrent import StopReason, TorrentSpec
 from revaer.ports.engine import EngineTorrent
 
@@ -28,7 +27,6 @@ _REPLACED: Final = (
     | _FLAGS.default_dont_download
 )
 _MAX_PORT: Final = 65_535
-_DEFAULTS: Final = SelectionRules()
 
 
 class _BlobError(Exception):
@@ -78,6 +76,7 @@ def prepare(torrent: EngineTorrent, *, is_queueing: bool) -> Prepared:
             is_recheck = is_recheck or params.save_path != spec.save_path
         except _BlobError as error:
             rejected = str(error)
+            is_recheck = True
     if params is None:
         params = _from_source(torrent)
     elif params.ti is None and torrent.metainfo_data is not None:
@@ -88,8 +87,7 @@ def prepare(torrent: EngineTorrent, *, is_queueing: bool) -> Prepared:
     if is_recheck:
         _distrust(params)
     _apply(spec, params, is_queueing=is_queueing, is_recheck=is_recheck)
-    known = params.peers if rejected or torrent.blob is None else []
-    params.peers = [*known, *check_peers(torrent.peers)]
+    params.peers = [*params.peers, *check_peers(torrent.peers)]
     keys = keys_of(v1, v2) | keys_of(spec.infohash_v1, spec.infohash_v2) | {str(spec.info_hash)}
     return Prepared(params, keys, rejected)
 
@@ -175,16 +173,18 @@ def _apply(
     flags |= _FLAGS.duplicate_is_error | _FLAGS.update_subscribe | _FLAGS.apply_ip_filter
     if spec.stop_reason is not StopReason.NONE:
         # A stopped torrent is only checked while it runs, so a forced check runs it until then.
-        flags |= _FLAGS.stop_when_ready if is_recheck else _FLAGS.paused
+        is_checked = is_recheck and params.ti is not None
+        flags |= _FLAGS.stop_when_ready if is_checked else _FLAGS.paused
+    elif params.ti is None:
+        # No byte moves before somebody has judged the file list. Not auto-managed, because an
+        # auto-managed torrent leaves upload mode by itself after ten minutes.
+        flags |= _FLAGS.upload_mode
     elif not spec.force_start:
         flags |= _FLAGS.auto_managed | (_FLAGS.paused if is_queueing else 0)
     if spec.sequential:
         flags |= _FLAGS.sequential_download
     if spec.super_seeding:
         flags |= _FLAGS.super_seeding
-    if params.ti is None and not spec.priorities and spec.selection != _DEFAULTS:
-        # The rules can only be applied to a file list: until then nothing is wanted.
-        flags |= _FLAGS.default_dont_download
     params.flags = flags
     params.save_path = spec.save_path
     params.file_priorities = list(spec.priorities)

@@ -1,32 +1,25 @@
 """A torrent engine without a network: everything happens when a control says so."""
 
 import ipaddress
-import threading
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Final
 
 from revaer.adapters.memory import metainfo as reader
 from revaer.adapters.memory.blobs import Blob, BlobError, read_blob
-from revaer.adapters.memory.payload import MemoryPayload
+from revaer.adapters.memory.controls import Controls
+from revaer.adapters.memory.core import MAX_PORT, rate_limit, stand_still
 from revaer.adapters.memory.simulated import SimulatedTorrent
-from revaer.adapters.memory.wake import WakePipe
 from revaer.domain import facts as f
 from revaer.domain.errors import (
-    EngineDownError,
     InvalidInputError,
     InvalidTorrentError,
     PathRefusedError,
     SelectionError,
     TorrentExistsError,
-    TorrentNotFoundError,
 )
-from revaer.domain.ids import UNLIMITED, BytesPerSecond, EpochSeconds, InfoHash
+from revaer.domain.ids import BytesPerSecond, InfoHash
 from revaer.domain.torrent import (
-    Fault,
     MagnetSource,
     Metainfo,
     MetainfoSource,
@@ -36,72 +29,17 @@ from revaer.domain.torrent import (
     TorrentSpec,
     TorrentStatus,
 )
-from revaer.ports.engine import EngineSettings, EngineTorrent
+from revaer.ports.engine import EngineTorrent
 
 HIGHEST_PRIORITY: Final = 7
-MAX_RATE: Final = 2**31 - 1
-MAX_PORT: Final = 65_535
-FIRST_FREE_PORT: Final = 49_152
-REMEMBERED_CALLS: Final = 10_000
-
-_SURVIVORS: Final = (f.ResumeDataReady, f.ResumeDataFailed, f.TorrentGone)
-"""What libtorrent still reports when its alert queue overflows."""
 
 
-class MemoryEngine:
+class MemoryEngine(Controls):
     """`TorrentEngine` as a simulation.
 
     Time stands still until `advance`, and no byte moves but through `progress`, `finish`, `upload`,
     or `advance` with an `auto_rate`. Every call and control is thread-safe.
     """
-
-    def __init__(
-        self,
-        settings: EngineSettings,
-        *,
-        on_disk: MemoryPayload | None = None,
-        auto_rate: BytesPerSecond = UNLIMITED,
-        check_s: float = 0.0,
-        starts_at: float = 1_800_000_000.0,
-    ) -> None:
-        """Open a session and start to listen.
-
-        Args:
-            settings: limits, queueing and listening are honoured, the rest is of no consequence.
-            on_disk: where flushed bytes become file sizes, and what checks look at; never a real
-                disk. Without one, what was written is still there at the next check.
-            auto_rate: bytes per second that each downloading torrent gets in `advance`; 0 none.
-            check_s: how long a check of files that are there takes.
-            starts_at: the epoch seconds of the beginning.
-
-        Raises:
-            InvalidInputError: a limit out of range, or an unreadable listening address.
-        """
-        self._lock = threading.RLock()
-        self._settings = settings
-        self._limits = (
-            _rate("download_limit", settings.download_limit),
-            _rate("upload_limit", settings.upload_limit),
-        )
-        self._on_disk = on_disk
-        self._check_s = check_s
-        self._now_s = starts_at
-        self._by_key: dict[str, SimulatedTorrent] = {}
-        self._queue: list[SimulatedTorrent] = []
-        self._facts: list[f.Fact] = []
-        self._failures: dict[str, deque[Exception]] = {}
-        self._lost: list[type[f.Fact]] = []
-        self._undeletable: dict[InfoHash, str] = {}
-        self._interest: frozenset[str] = frozenset()
-        self._is_closed = False
-        self._is_quiet = False
-        self._wake = WakePipe()
-        self.auto_rate = auto_rate
-        self.calls: deque[tuple[str, InfoHash | None]] = deque(maxlen=REMEMBERED_CALLS)
-        """Every call of the port that was carried out, by name, with the torrent it was about."""
-        self._ports = tuple(self._listen(settings.listen))
-
-    # --- the port
 
     def describe(self, source: TorrentSource) -> TorrentDescription:
         """Say what a source is; needs no session."""
@@ -132,7 +70,12 @@ class MemoryEngine:
             one.asked_peers += torrent.peers
             one.is_metainfo_due = torrent.metainfo_data is None
             self._by_key.update(dict.fromkeys(keys, one))
-            self._begin(one, described.metainfo, data, torrent, blob, rejected)
+            self._line_up(one)
+            if rejected:
+                self._tell(f.ResumeRejected(spec.info_hash, rejected))
+            if described.metainfo is not None:
+                one.learn(described.metainfo, data, one.priorities)
+            self._begin(one, blob, is_recheck=torrent.recheck)
             return one.metainfo
 
     def knows(self, info_hash: InfoHash) -> bool:
@@ -148,6 +91,7 @@ class MemoryEngine:
     def status(self, info_hash: InfoHash) -> TorrentStatus:
         """One fresh report."""
         with self._torrent("status", info_hash) as one:
+            self._number_queue()
             return one.report(time.monotonic_ns())
 
     def metainfo(self, info_hash: InfoHash) -> Metainfo | None:
@@ -161,13 +105,14 @@ class MemoryEngine:
             one.is_auto_managed = False
             one.is_paused = True
             one.stops_when_checked = False
-            _stand_still(one)
+            stand_still(one)
 
     def resume(self, info_hash: InfoHash, *, forced: bool) -> None:
         """Run, under the queue or past it; errors are cleared first."""
         with self._torrent("resume", info_hash) as one:
             one.is_auto_managed = not forced
             one.is_paused = False
+            one.is_held = one.metainfo is None
             one.stops_when_checked = False
             one.touch()
             self._absolve(one)
@@ -179,6 +124,7 @@ class MemoryEngine:
                 one.stops_when_checked = one.metainfo is not None
                 one.is_paused = not one.stops_when_checked
             self._absolve(one)
+            self._is_line_stale = True
             self._tell(*one.begin_check())
 
     def remove(self, info_hash: InfoHash, *, with_data: bool) -> None:
@@ -186,6 +132,7 @@ class MemoryEngine:
         with self._torrent("remove", info_hash) as one:
             for key in one.keys:
                 self._by_key.pop(key, None)
+            self._is_line_stale = True
             reason = self._undeletable.pop(one.info_hash, "") if with_data else ""
             if with_data and not reason:
                 one.delete_payload()
@@ -211,6 +158,7 @@ class MemoryEngine:
                 raise SelectionError(str(error)) from error
             one.priorities = list(priorities)
             one.touch()
+            self._is_line_stale = True
             self._tell(*one.say_finished())
 
     def set_sequential(self, info_hash: InfoHash, *, sequential: bool) -> None:
@@ -224,7 +172,7 @@ class MemoryEngine:
     ) -> None:
         """Limit one torrent; 0 means unlimited."""
         with self._torrent("set_limits", info_hash) as one:
-            down, up = _rate("download_limit", download), _rate("upload_limit", upload)
+            down, up = rate_limit("download_limit", download), rate_limit("upload_limit", upload)
             one.download_limit, one.upload_limit = down, up
             one.touch()
 
@@ -257,7 +205,10 @@ class MemoryEngine:
     def set_global_limits(self, *, download: BytesPerSecond, upload: BytesPerSecond) -> None:
         """Limit the session; 0 means unlimited."""
         with self._call("set_global_limits"):
-            self._limits = (_rate("download_limit", download), _rate("upload_limit", upload))
+            self._limits = (
+                rate_limit("download_limit", download),
+                rate_limit("upload_limit", upload),
+            )
 
     def global_limits(self) -> tuple[BytesPerSecond, BytesPerSecond]:
         """The session's limits: download, upload."""
@@ -301,7 +252,7 @@ class MemoryEngine:
         with self._call("quiesce"):
             self._is_quiet = True
             for one in self._all():
-                _stand_still(one)
+                stand_still(one)
 
     def close(self) -> None:
         """End for good, with everything in the caches written; again does nothing."""
@@ -312,256 +263,6 @@ class MemoryEngine:
                 one.flush()
             self._is_closed = True
             self._wake.close()
-
-    # --- controls: time and bytes
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass: checks go on, counters grow, and bytes come where `auto_rate` is set."""
-        with self._change():
-            self._now_s += seconds
-            for one in self._all():
-                if not self._is_quiet:
-                    self._tell(*one.age(seconds))
-            self._download(seconds)
-
-    def deliver_metadata(self, info_hash: InfoHash, metainfo_data: bytes) -> None:
-        """Let a magnet's metadata arrive.
-
-        Raises:
-            InvalidTorrentError: it is another torrent's: no peer could pass it off.
-        """
-        with self._change():
-            one = self._get(info_hash)
-            metainfo = reader.read_metainfo(metainfo_data)
-            keys = reader.keys_of(metainfo.infohash_v1, metainfo.infohash_v2)
-            if not keys & one.keys:
-                raise InvalidTorrentError(f"this is not the metadata of {info_hash}")
-            if one.metainfo is not None:
-                return
-            for key in keys:
-                if self._by_key.setdefault(key, one) is one:
-                    one.keys.add(key)
-            # What a peer sends has no comment, creator or time: those are not metadata.
-            one.learn(
-                replace(metainfo, comment="", created_by="", created_at=EpochSeconds(0)),
-                metainfo_data,
-                one.priorities,
-            )
-            self._tell(f.MetadataReceived(one.info_hash, one.metainfo or metainfo))
-            self._tell(*one.begin_check())
-
-    def progress(self, info_hash: InfoHash, fraction: float) -> None:
-        """Have this part (0..1) of the wanted bytes; what is there already stays there."""
-        with self._change():
-            one = self._get(info_hash)
-            if not 0.0 <= fraction <= 1.0:
-                raise ValueError(f"a fraction lies between 0 and 1: {fraction}")
-            if one.metainfo is None:
-                raise ValueError(f"{info_hash} has no metadata yet: deliver it first")
-            self._hear(one.receive(int(one.wanted_bytes * fraction), self._now()))
-
-    def finish(self, info_hash: InfoHash) -> None:
-        """Have every wanted byte, still in the cache."""
-        self.progress(info_hash, 1.0)
-
-    def upload(self, info_hash: InfoHash, size_bytes: int) -> None:
-        """Send so many payload bytes to peers."""
-        with self._change():
-            self._get(info_hash).send(size_bytes, self._now())
-
-    def set_rates(self, info_hash: InfoHash, *, download: int = 0, upload: int = 0) -> None:
-        """Show these rates in the next reports, bytes per second; moves nothing."""
-        with self._change():
-            one = self._get(info_hash)
-            one.download_rate, one.upload_rate = download, upload
-            one.has_changed = True
-
-    # --- controls: trouble
-
-    def fail(self, info_hash: InfoHash, fault: Fault) -> None:
-        """Run into trouble, with libtorrent's manners: only some faults stop a torrent."""
-        with self._change():
-            one = self._get(info_hash)
-            if one.fault is not None and one.fault.code is fault.code:
-                return
-            one.fault = fault
-            if one.error:
-                one.is_paused = True
-                _stand_still(one)
-            one.touch()
-            self._tell(f.FaultRaised(one.info_hash, fault))
-
-    def heal(self, info_hash: InfoHash) -> None:
-        """Let the trouble pass by itself."""
-        with self._change():
-            self._absolve(self._get(info_hash))
-
-    def fail_next(self, call_name: str, error: Exception) -> None:
-        """Make the next call of this name raise; several wait in line."""
-        if not callable(getattr(self, call_name, None)):
-            raise ValueError(f"the engine has no call {call_name!r}")
-        with self._lock:
-            self._failures.setdefault(call_name, deque()).append(error)
-
-    def fail_deletion(self, info_hash: InfoHash, reason: str) -> None:
-        """Keep the files when this torrent is removed with its data, and say why."""
-        with self._lock:
-            self._undeletable[self._get(info_hash).info_hash] = reason
-
-    def fail_session(self, reason: str) -> None:
-        """Report that the session as a whole is unusable."""
-        with self._change():
-            self._tell(f.SessionFailed(reason))
-
-    def lose_next(self, kind: type[f.Fact]) -> None:
-        """Swallow the next fact of this kind, as if it had never been reported."""
-        with self._lock:
-            self._lost.append(kind)
-
-    def drop_alerts(self) -> None:
-        """Overflow: waiting facts are lost but for a few kinds, and that is reported."""
-        with self._change():
-            self._facts = [fact for fact in self._facts if isinstance(fact, _SURVIVORS)]
-            self._tell(f.AlertsDropped())
-
-    def go_deaf(self, reason: str = "the interface is gone", *, quietly: bool = False) -> None:
-        """Stop listening; quietly, as libtorrent does when a bound device vanishes."""
-        with self._change():
-            self._ports = ()
-            if not quietly:
-                for interface in self._settings.listen:
-                    self._tell(f.ListenFailed(interface, reason))
-
-    # --- controls: the swarm
-
-    def peer_joins(self, info_hash: InfoHash, address: str, *, is_seed: bool = False) -> None:
-        """Connect a peer."""
-        with self._change():
-            one = self._get(info_hash)
-            one.peers[address] = is_seed
-            one.has_changed = True
-            self._hear([f.PeerJoined(one.info_hash, address)])
-
-    def peer_leaves(self, info_hash: InfoHash, address: str, reason: str = "") -> None:
-        """Disconnect a peer."""
-        with self._change():
-            one = self._get(info_hash)
-            if one.peers.pop(address, None) is not None:
-                one.has_changed = True
-                self._hear([f.PeerLeft(one.info_hash, address, reason)])
-
-    def piece_fails(self, info_hash: InfoHash, piece_index: int) -> None:
-        """Get a piece that does not pass its check."""
-        with self._change():
-            self._hear([f.PieceFailed(self._get(info_hash).info_hash, piece_index)])
-
-    def tracker_answers(self, info_hash: InfoHash, url: str, peers: int) -> None:
-        """Let a tracker accept an announce."""
-        with self._change():
-            self._tell(f.TrackerAnswered(self._get(info_hash).info_hash, url, peers))
-
-    def tracker_refuses(self, info_hash: InfoHash, url: str, message: str) -> None:
-        """Let a tracker refuse an announce."""
-        with self._change():
-            self._tell(f.TrackerRefused(self._get(info_hash).info_hash, url, message))
-
-    # --- what a test may look at
-
-    def asked_peers(self, info_hash: InfoHash) -> tuple[tuple[str, int], ...]:
-        """Every peer that was to be tried, in order."""
-        with self._lock:
-            return tuple(self._get(info_hash).asked_peers)
-
-    def priorities(self, info_hash: InfoHash) -> tuple[int, ...]:
-        """The file priorities in force; empty before the metadata is known."""
-        with self._lock:
-            one = self._get(info_hash)
-            return () if one.metainfo is None else tuple(one.priorities)
-
-    def limits(self, info_hash: InfoHash) -> tuple[BytesPerSecond, BytesPerSecond]:
-        """One torrent's limits: download, upload."""
-        with self._lock:
-            one = self._get(info_hash)
-            return one.download_limit, one.upload_limit
-
-    def is_sequential(self, info_hash: InfoHash) -> bool:
-        """Whether pieces are fetched in order."""
-        with self._lock:
-            return self._get(info_hash).is_sequential
-
-    @property
-    def interest(self) -> frozenset[str]:
-        """What somebody listens to."""
-        with self._lock:
-            return self._interest
-
-    # --- inside
-
-    @contextmanager
-    def _call(self, name: str, info_hash: InfoHash | None = None) -> Iterator[None]:
-        """One call of the port: fails where it was told to, and settles the queue at its end."""
-        with self._lock:
-            if self._is_closed:
-                raise EngineDownError("the engine is closed; restart Revaer's engine")
-            self._fail_if_told(name)
-            yield
-            self.calls.append((name, info_hash))
-            self._run_queue()
-
-    @contextmanager
-    def _torrent(self, name: str, info_hash: InfoHash) -> Iterator[SimulatedTorrent]:
-        with self._call(name, info_hash):
-            yield self._get(info_hash)
-
-    @contextmanager
-    def _change(self) -> Iterator[None]:
-        """One control."""
-        with self._lock:
-            yield
-            self._run_queue()
-
-    def _fail_if_told(self, name: str) -> None:
-        waiting = self._failures.get(name)
-        if waiting:
-            raise waiting.popleft()
-
-    def _get(self, info_hash: InfoHash) -> SimulatedTorrent:
-        one = self._by_key.get(info_hash)
-        if one is None:
-            raise TorrentNotFoundError(f"no torrent {info_hash}")
-        return one
-
-    def _all(self) -> list[SimulatedTorrent]:
-        return [one for key, one in self._by_key.items() if key == one.info_hash]
-
-    def _tell(self, *news: f.Fact) -> None:
-        for fact in news:
-            lost = next((kind for kind in self._lost if isinstance(fact, kind)), None)
-            if lost is not None:
-                self._lost.remove(lost)
-                continue
-            self._facts.append(fact)
-            if not self._is_closed:
-                self._wake.wake()
-
-    def _hear(self, news: Sequence[f.Fact]) -> None:
-        """Tell, but of pieces and peers only while somebody listens."""
-        for fact in news:
-            match fact:
-                case f.PieceFinished() if "piece" not in self._interest:
-                    continue
-                case f.PeerJoined() | f.PeerLeft() if "peer" not in self._interest:
-                    continue
-                case _:
-                    self._tell(fact)
-
-    def _report(self, some: Iterable[SimulatedTorrent]) -> None:
-        for one in some:
-            one.has_changed = False
-            self._tell(f.StatusReported(one.info_hash, one.report(time.monotonic_ns())))
-
-    def _now(self) -> EpochSeconds:
-        return EpochSeconds(int(self._now_s))
 
     def _simulated(
         self, spec: TorrentSpec, described: TorrentDescription, keys: set[str]
@@ -574,110 +275,36 @@ class MemoryEngine:
             name=spec.name or described.name,
             payload=self._on_disk,
             priorities=list(spec.priorities),
-            wants_nothing_yet=(
-                described.metainfo is None and not spec.priorities and not spec.selection.is_empty
-            ),
+            is_held=described.metainfo is None,
             is_paused=is_stopped,
             is_auto_managed=not is_stopped and not spec.force_start,
             is_sequential=spec.sequential,
-            download_limit=_rate("download_limit", spec.download_limit),
-            upload_limit=_rate("upload_limit", spec.upload_limit),
+            download_limit=rate_limit("download_limit", spec.download_limit),
+            upload_limit=rate_limit("upload_limit", spec.upload_limit),
             check_s=self._check_s,
             trackers=described.trackers,
         )
 
-    def _begin(
-        self,
-        one: SimulatedTorrent,
-        metainfo: Metainfo | None,
-        data: bytes,
-        torrent: EngineTorrent,
-        blob: Blob | None,
-        rejected: str,
-    ) -> None:
+    def _begin(self, one: SimulatedTorrent, blob: Blob | None, *, is_recheck: bool) -> None:
         """Start with what a blob promises, or with a check."""
-        if metainfo is not None:
-            one.learn(metainfo, data, one.priorities)
-        is_trusted = blob is not None and not torrent.recheck
-        if blob is not None:
-            if torrent.recheck or blob.save_path != one.save_path:
-                one.count_on(blob)
-                is_trusted = False
-            else:
-                rejected = one.trust(blob)
-                is_trusted = not rejected
-        if rejected:
-            self._tell(f.ResumeRejected(one.info_hash, rejected))
+        is_trusted = False
+        if blob is not None and (is_recheck or blob.save_path != one.save_path):
+            one.count_on(blob)
+        elif blob is not None:
+            refusal = one.trust(blob)
+            is_trusted = not refusal
+            if refusal:
+                self._tell(f.ResumeRejected(one.info_hash, refusal))
         if one.metainfo is None:
             return
+        if blob is not None or self._on_disk is not None:
+            self._is_line_stale = True  # it may be finished as it comes
         if is_trusted:
             self._tell(f.TorrentChecked(one.info_hash), *one.say_finished())
             return
-        if one.is_paused and torrent.recheck:
+        if one.is_paused and is_recheck:
             one.stops_when_checked, one.is_paused = True, False
         self._tell(*one.begin_check())
-
-    def _absolve(self, one: SimulatedTorrent) -> None:
-        if one.fault is not None:
-            one.fault = None
-            one.touch()
-            self._tell(f.FaultCleared(one.info_hash))
-
-    def _download(self, seconds: float) -> None:
-        """Share the rates out among those that can download."""
-        if not self.auto_rate or self._is_quiet or seconds <= 0:
-            return
-        running = [one for one in self._all() if one.is_moving_bytes]
-        rates = [min(self.auto_rate, one.download_limit or self.auto_rate) for one in running]
-        scale = min(1.0, self._limits[0] / sum(rates)) if rates and self._limits[0] else 1.0
-        for one, rate in zip(running, rates, strict=True):
-            before = one.wanted_done_bytes
-            upto = before + int(rate * scale * seconds)
-            one.download_rate = int(rate * scale)
-            self._hear(one.receive(min(upto, one.wanted_bytes), self._now()))
-
-    def _run_queue(self) -> None:
-        """Pause and run those that the queue decides about, in the order of their positions."""
-        everybody = self._all()
-        self._queue = [one for one in self._queue if one in everybody and not one.was_finished] + [
-            one for one in everybody if not one.was_finished and one not in self._queue
-        ]
-        for position, one in enumerate(self._queue, start=1):
-            one.queue_position = position
-        room = {
-            "download": self._settings.active_downloads,
-            "seed": self._settings.active_seeds,
-            "any": self._settings.active_limit,
-        }
-        for one in [*self._queue, *(one for one in everybody if one.was_finished)]:
-            if not one.is_auto_managed or one.error:
-                continue
-            kind = "seed" if one.is_finished else "download"
-            may_run = room[kind] != 0 and room["any"] != 0
-            if may_run:
-                room[kind] -= room[kind] > 0
-                room["any"] -= room["any"] > 0
-            if one.is_paused == may_run:
-                one.is_paused = not may_run
-                one.has_changed = True
-                if not may_run:
-                    _stand_still(one)
-
-    def _listen(self, interfaces: Sequence[str]) -> Iterator[int]:
-        for index, interface in enumerate(interfaces):
-            host, _, text = interface.rpartition(":")
-            if not host or not text.isdigit() or int(text) > MAX_PORT:
-                raise InvalidInputError(
-                    f"a listening address is HOST:PORT or DEVICE:PORT: {interface!r}"
-                )
-            port = int(text) or FIRST_FREE_PORT + index
-            self._tell(f.ListenSucceeded(host.strip("[]"), port))
-            yield port
-
-
-def _stand_still(one: SimulatedTorrent) -> None:
-    one.download_rate = one.upload_rate = 0
-    one.touch()
 
 
 def _blob_of(torrent: EngineTorrent) -> tuple[Blob | None, str]:
@@ -731,9 +358,3 @@ def _check_peers(peers: Sequence[tuple[str, int]]) -> None:
             raise InvalidInputError(f"a peer must be an IP address and a port: {host!r}") from error
         if not 0 < port <= MAX_PORT:
             raise InvalidInputError(f"a peer's port must be 1 to {MAX_PORT}: {port}")
-
-
-def _rate(name: str, rate: BytesPerSecond) -> BytesPerSecond:
-    if not 0 <= rate <= MAX_RATE:
-        raise InvalidInputError(f"{name} must be 0 (unlimited) to {MAX_RATE}: {rate}")
-    return rate

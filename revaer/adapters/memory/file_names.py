@@ -1,6 +1,7 @@
 """File names out of metadata, made safe in the way libtorrent 2.1 does it."""
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 MAX_NAME_BYTES: Final = 240
@@ -12,9 +13,8 @@ _UNSAFE: Final = re.compile(r"[\x01-\x1f\x7f-\x9f]")
 _DROPPED: Final = re.compile(
     r"[\x00/\\\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
 )
-_BROKEN: Final = re.compile(
-    rb"[\xed][\xa0-\xbf][\x80-\xbf]"  # a surrogate, as one character
-)
+_LEADS: Final = ((0xC0, 0xDF, 2), (0xE0, 0xEF, 3), (0xF0, 0xF7, 4), (0xF8, 0xFB, 5))
+"""First and last lead byte of a sequence, and how long it is; five bytes are never sound UTF-8."""
 
 
 def clean(raw: bytes) -> str:
@@ -33,9 +33,29 @@ def clean_root(raw: bytes) -> str:
     return "" if name in {".", ".."} else name
 
 
+def text_of(raw: bytes) -> str:
+    """Read a text; each sequence that is not UTF-8 becomes one `_`."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return "".join(_characters(raw))
+
+
+def _characters(raw: bytes) -> Iterator[str]:
+    """Split as libtorrent does: a lead byte decides how many bytes go with it, sound or not."""
+    at = 0
+    while at < len(raw):
+        lead = raw[at]
+        length = next((n for first, last, n in _LEADS if first <= lead <= last), 1)
+        try:
+            yield raw[at : at + length].decode()
+        except UnicodeDecodeError:
+            yield "_"
+        at += length
+
+
 def _cleaned(raw: bytes) -> str:
-    text = _BROKEN.sub(b"_", raw).decode("utf-8", "replace").replace("\ufffd", "_")
-    return _cut(_UNSAFE.sub("_", _DROPPED.sub("", text)), raw)
+    return _cut(_UNSAFE.sub("_", _DROPPED.sub("", text_of(raw))), raw)
 
 
 def _cut(name: str, raw: bytes) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from revaer.adapters.memory import bencode
 from revaer.adapters.memory.bencode import BencodeError, Value
-from revaer.adapters.memory.file_names import clean, clean_root
+from revaer.adapters.memory.file_names import clean, clean_root, text_of
 from revaer.domain.errors import InvalidTorrentError
 from revaer.domain.ids import EpochSeconds, InfoHash
 from revaer.domain.torrent import (
@@ -29,7 +29,7 @@ MAX_PIECES: Final = 2_000_000
 MAX_TRACKERS: Final = 1_000
 MAX_MAGNET_CHARACTERS: Final = 8_192
 MAX_PATH_PARTS: Final = 100
-MAX_PIECE_LENGTH: Final = 1 << 29
+MAX_PIECE_LENGTH: Final = 0x7FFF * 16_384
 
 _SHA1: Final = 20
 _SHA256: Final = 32
@@ -132,9 +132,7 @@ def _read_info(info: Dictionary, raw: bytes, outer: Dictionary) -> Metainfo:
         is_v2 and (piece_length < _V2_BLOCK or piece_length & (piece_length - 1))
     ):
         raise _unusable("invalid or missing 'piece length'")
-    name = clean_root(_bytes(info, b"name.utf-8") or _bytes(info, b"name"))
-    if not name:
-        raise _unusable("missing name")
+    name = _root_name(info, raw)
     tree = [*_v2_files(info, name)] if is_v2 else []
     if has_v1:
         listed = [*_v1_files(info, name)]
@@ -188,6 +186,19 @@ def _assembled(
         created_by=_printable(_bytes(outer, b"created by.utf-8") or _bytes(outer, b"created by")),
         created_at=EpochSeconds(max(_integer(outer, b"creation date", 0), 0)),
     )
+
+
+def _root_name(info: Dictionary, raw: bytes) -> str:
+    """The torrent's own name; one of several files may go without a usable one."""
+    given = info.get(b"name.utf-8", info.get(b"name"))
+    if not isinstance(given, bytes):
+        raise _unusable("missing name")
+    name = clean_root(given)
+    if name:
+        return name
+    if b"files" not in info and b"file tree" not in info:
+        raise _unusable("missing name")
+    return hashlib.sha1(raw, usedforsecurity=False).hexdigest() if given else "_"
 
 
 def _entries(listed: list[_Listed], piece_length: int, last: int) -> Iterator[FileEntry]:
@@ -335,7 +346,7 @@ def _describe_magnet(uri: str) -> TorrentDescription:
             case "xt":
                 v1, v2 = _topic(text.decode("ascii", "replace"), v1, v2)
             case "dn":
-                name = _printable(text)
+                name = "" if _is_broken(text) else _printable(text)
             case "tr" if text:
                 trackers.append(text.decode("utf-8", "replace"))
             case "ws" if text:
@@ -425,11 +436,15 @@ def _integer(node: Dictionary, key: bytes, default: int) -> int:
 
 
 def _printable(raw: bytes) -> str:
+    return "".join(character for character in text_of(raw) if character.isprintable())
+
+
+def _is_broken(raw: bytes) -> bool:
     try:
-        text = raw.decode()
+        raw.decode()
     except UnicodeDecodeError:
-        return ""
-    return "".join(character for character in text if character.isprintable())
+        return True
+    return False
 
 
 def _unusable(why: str) -> InvalidTorrentError:

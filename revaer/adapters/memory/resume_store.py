@@ -1,10 +1,11 @@
 """The double of the resume store: the same answers, kept in a table that outlives its owners."""
 
+import math
 import threading
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from revaer.domain.errors import StoreDownError, StoreLockedError
+from revaer.domain.errors import InvalidInputError, StoreDownError, StoreLockedError
 from revaer.domain.ids import InfoHash
 from revaer.domain.torrent import TorrentSpec
 from revaer.ports.resume_store import Restored, StoredTorrent, Tombstone
@@ -62,7 +63,8 @@ class MemoryResumeStore:
         self._ended_cleanly = self.disk.is_clean
         if not self.disk.is_clean and self.disk.boot_id != boot_id:
             self.disk.is_suspect = True
-        self._same_boot = not self.disk.is_suspect
+        was_here = self.disk.boot_id in {"", boot_id}
+        self._same_boot = was_here and not self.disk.is_suspect
         self.disk.boot_id = boot_id
         self.disk.is_clean = False
         self._down = ""
@@ -115,6 +117,7 @@ class MemoryResumeStore:
         """Store what was asked for; a tombstone is lifted, and the blob before it is stale then."""
         with self._lock:
             self._check()
+            _check_storable(spec)
             row = self.disk.rows.get(spec.info_hash)
             if row is None:
                 row = self.disk.rows[spec.info_hash] = _Row(spec)
@@ -184,3 +187,15 @@ class MemoryResumeStore:
     def _check(self) -> None:
         if self._down:
             raise StoreDownError(self._down)
+
+
+def _check_storable(spec: TorrentSpec) -> None:
+    """Refuse what no JSON file can hold."""
+    if not math.isfinite(spec.ratio_limit):
+        raise InvalidInputError(f"the ratio limit of {spec.info_hash} must be a finite number")
+    try:
+        "".join((spec.name, spec.magnet_uri, spec.save_path, spec.category, *spec.tags)).encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"torrent {spec.info_hash} cannot be stored: use names and paths that are valid Unicode"
+        ) from error

@@ -33,7 +33,7 @@ class SimulatedTorrent:
         payload: the disk; without one, what was written is simply still there at the next check.
         metainfo_data: the torrent file's bytes once known.
         is_metainfo_due: they were not handed out with a save yet.
-        wants_nothing_yet: a magnet with selection rules that can only be applied to a file list.
+        is_held: a magnet: no byte moves before somebody has judged its file list and resumed it.
         check_left_s: how long the running check still takes; None when there is none.
         stops_when_checked: it only runs for the check.
         was_finished: the last `DownloadFinished` still holds.
@@ -49,7 +49,7 @@ class SimulatedTorrent:
     metainfo_data: bytes = b""
     is_metainfo_due: bool = True
     priorities: list[int] = field(default_factory=list)
-    wants_nothing_yet: bool = False
+    is_held: bool = False
     done: list[int] = field(default_factory=list)
     written: list[int] = field(default_factory=list)
     is_paused: bool = False
@@ -128,8 +128,9 @@ class SimulatedTorrent:
 
     @property
     def in_upload_mode(self) -> bool:
-        """Whether it stopped downloading for want of disk space."""
-        return self.fault is not None and self.fault.code is FaultCode.DISK_FULL
+        """Whether it does not download: held, or for want of disk space."""
+        is_full = self.fault is not None and self.fault.code is FaultCode.DISK_FULL
+        return self.is_held or is_full
 
     @property
     def is_moving_bytes(self) -> bool:
@@ -146,7 +147,7 @@ class SimulatedTorrent:
         self.metainfo = metainfo
         self.metainfo_data = data
         self.name = metainfo.name
-        default = 0 if self.wants_nothing_yet else LIBTORRENT_DEFAULT_PRIORITY
+        default = LIBTORRENT_DEFAULT_PRIORITY
         given = [*priorities][: len(metainfo.files)]
         self.priorities = given + [default] * (len(metainfo.files) - len(given))
         self.done = [0] * len(metainfo.files)

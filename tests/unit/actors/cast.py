@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import select
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,16 +10,21 @@ from tenacity import wait_fixed
 
 from actors import (
     Actor,
+    ActorSystem,
     Address,
     ChildSpec,
     LoopActor,
     PooledActor,
     RestartLimit,
+    Strategy,
+    Supervisor,
     ThreadActor,
     Unavailable,
 )
+from actors.testing import eventually
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
 AT_ONCE = wait_fixed(0.01)
@@ -113,11 +117,11 @@ class _Player(Actor):
             case Generation():
                 return self.context.generation
             case Leave():
-                return self.stop()
+                self.stop()
+                return None
             case str():
                 return message
-            case _:
-                self.unknown(message)
+        return self.unknown(message)
 
 
 class ThreadPlayer(_Player, ThreadActor):
@@ -149,3 +153,29 @@ def generation_of(address: Address) -> int:
         return address.ask(Generation(), timeout_s=10)
     except Unavailable:
         return 0
+
+
+def node(system: ActorSystem, path: str) -> dict[str, Any]:
+    """The health node of a path."""
+    found: dict[str, Any] = system.health()
+    for name in path.split("."):
+        found = next(child for child in found["children"] if child["name"] == name)
+    return found
+
+
+def state(system: ActorSystem, path: str) -> str:
+    return str(node(system, path)["state"])
+
+
+def await_state(system: ActorSystem, path: str, wanted: str) -> None:
+    eventually(lambda: state(system, path) == wanted, what=f"{path} {wanted}")
+
+
+def nested(name: str, *children: ChildSpec, **options: Any) -> ChildSpec:
+    strategy = options.pop("strategy", Strategy.ONE_FOR_ONE)
+    limit = options.pop("limit", RestartLimit())
+
+    def factory() -> Supervisor:
+        return Supervisor(strategy=strategy, children=children, limit=limit)
+
+    return ChildSpec(name=name, factory=factory, **{"wait": AT_ONCE, **options})

@@ -494,8 +494,8 @@ class World:
                     spec.retry_failed_s,
                 ),
             }.get(kid.state, (None, None))
-            if kind is TimerKind.START and self.ended and name not in armed:
-                continue  # fired while others were being stopped
+            if kind is TimerKind.START and (self.ended or kid.marked) and name not in armed:
+                continue  # fired while others were being stopped; its turn to be stopped comes
             assert armed.pop(name, None) == (kind and (kind, kid.generation))
             since = self.core.status(name).since
             if kind is not None and delay_s is not None:

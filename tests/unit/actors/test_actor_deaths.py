@@ -37,6 +37,7 @@ from tests.unit.actors.cast import (
     LoopPlayer,
     Script,
     ThreadPlayer,
+    await_state,
     generation_of,
     spec,
 )
@@ -297,6 +298,7 @@ def test_a_stop_overtakes_what_is_queued(kind: type[_Player]) -> None:
         assert entered.wait(10)
         queued = [address.ask_later("queued") for _ in range(100)]
         system.restart("a")
+        eventually(lambda: system.health()["children"][0]["state"] == "stopping")
         gate.set()
         back_as(address, 2)
         for future in queued:
@@ -333,7 +335,7 @@ def test_pykkas_own_reference_reaches_a_kit_actor() -> None:
         eventually(lambda: not ref.is_alive())
         with pytest.raises(pykka.ActorDeadError):
             ref.tell("too late")
-        assert system.health()["children"][0]["state"] == "stopped"
+        await_state(system, "a", "stopped")
 
 
 class Deferring(PooledActor):

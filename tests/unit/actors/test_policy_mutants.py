@@ -256,7 +256,7 @@ MUTANTS = [
         "fatal",
     ),
     Mutant(
-        "a start timeout halts a second child during the last stop",
+        "a start timeout during the last stop is taken for its reason",
         policy,
         "case TimerKind.START if self._ending:",
         "case TimerKind.START if self._done:",

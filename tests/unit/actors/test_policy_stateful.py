@@ -147,9 +147,9 @@ class SupervisorLife(RuleBasedStateMachine):
             self.world.settle()
 
 
-TestSupervisorLife = SupervisorLife.TestCase
+TestSupervisorLife = pytest.mark.soak(pytest.mark.timeout(900)(SupervisorLife.TestCase))
 TestSupervisorLife.settings = settings(
-    max_examples=4000 if SOAK else 150,
+    max_examples=2500 if SOAK else 150,
     stateful_step_count=60,
     deadline=None,
     derandomize=not SOAK,
@@ -159,6 +159,7 @@ TestSupervisorLife.settings = settings(
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(900)
 def test_random_lives_of_random_supervisors() -> None:
     visited = set()
     for seed in range(20_000 if SOAK else 1000):

@@ -439,6 +439,21 @@ def test_a_start_that_takes_too_long_is_stopped_and_counts_as_a_death() -> None:
     assert family.escalations == [Escalate("a", Cause.START_TIMEOUT, None)]
 
 
+def test_a_start_that_takes_too_long_is_stopped_in_its_turn() -> None:
+    family = tree(
+        make_spec("a", restart=Restart.TEMPORARY), make_spec("b"), strategy=Strategy.REST_FOR_ONE
+    ).boot()
+    family.ends("a", Cause.NORMAL)
+    family.obedient = False
+    family.tell(RestartChild("a"))  # while b, which was started after it, runs
+    family.tell(RestartChild("b"))
+    mark = len(family.log)
+    family.fires(TimerKind.START, "a")
+    assert family.log_since(mark) == []
+    family.ends("b", Cause.SHUTDOWN)
+    assert family.log_since(mark) == ["stop a"]
+
+
 def test_a_start_that_is_stuck_is_abandoned_before_the_next() -> None:
     family = tree(make_spec("a"), obedient=False).boot()
     family.fires(TimerKind.START, "a")

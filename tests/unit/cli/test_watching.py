@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from revaer.cli.watching import (
+    NAMING_S,
     SETTLE_S,
     Begun,
     Completed,
@@ -29,6 +30,7 @@ from revaer.runtime.board_table import BoardTable, RowChange
 from tests.unit.cli.records import HASH, record_of
 
 OTHER = InfoHash("b" * 40)
+MAGNET = InfoHash("c" * 40)
 
 
 class Run:
@@ -36,7 +38,7 @@ class Run:
 
     def __init__(self, *wanted: InfoHash, resumed: tuple[InfoHash, ...] = ()) -> None:
         self.board = BoardTable()
-        self.watch = Watch(wanted or (HASH,), resumed, started_at=100.0)
+        self.watch = Watch(wanted or (HASH,), resumed=resumed, magnets=(MAGNET,), started_at=100.0)
         self.now = 100.0
 
     def show(self, *records: TorrentRecord) -> list[Notice]:
@@ -85,10 +87,14 @@ def test_a_torrent_that_reads_its_resume_data_for_long_is_told_all_the_same() ->
 
 
 def test_the_metadata_of_a_magnet_is_told_when_it_comes() -> None:
-    run = Run()
-    assert kinds(run.show(record_of(has_metadata=False))) == [Begun]
-    assert kinds(run.show(record_of())) == [MetadataKnown]
+    run = Run(MAGNET)
+    assert kinds(run.show(record_of(info_hash=MAGNET, has_metadata=False))) == [Begun]
+    assert kinds(run.show(record_of(info_hash=MAGNET))) == [MetadataKnown]
     assert run.look() == []
+
+
+def test_the_metadata_of_a_magnet_is_told_also_when_it_came_before_anybody_looked() -> None:
+    assert kinds(Run(MAGNET).show(record_of(info_hash=MAGNET))) == [Begun, MetadataKnown]
 
 
 def test_a_run_is_over_when_every_torrent_is_complete_or_failed() -> None:
@@ -126,6 +132,26 @@ def test_a_torrent_that_had_everything_is_complete_without_a_byte_fetched() -> N
     assert isinstance(begun, Begun)
     assert isinstance(completed, Completed)
     assert completed.was_there
+
+
+def test_the_engines_bare_error_waits_for_the_fault_that_names_the_cause() -> None:
+    run = Run()
+    bare = record_of(error="Is a directory")
+    assert kinds(run.show(bare)) == [Begun]
+    assert not run.watch.is_over
+    (failed,) = run.show(record_of(error="Is a directory", fault=Fault(FaultCode.UNWRITABLE, "x")))
+    assert isinstance(failed, Failed)
+    assert failed.code == "unwritable"
+
+
+def test_the_engines_bare_error_is_told_when_nobody_names_it() -> None:
+    run = Run()
+    run.show(record_of(error="Is a directory"))
+    run.now += NAMING_S
+    (failed,) = run.look()
+    assert isinstance(failed, Failed)
+    assert (failed.code, failed.message) == ("engine", "Is a directory")
+    assert run.watch.is_over
 
 
 def test_complete_wins_over_a_fault() -> None:

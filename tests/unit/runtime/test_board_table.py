@@ -199,6 +199,21 @@ def test_a_fragment_is_encoded_when_it_is_first_read_after_a_change() -> None:
     assert projection.encoded == [hash_of(1), hash_of(2), hash_of(2)]
 
 
+def test_a_later_report_of_the_same_is_kept_without_telling_anybody() -> None:
+    projection = CountingProjection()
+    table = BoardTable([projection])
+    revision = table.commit(added(1))
+    fragment = table.fragment("counting", hash_of(1))
+    later = replace(record_of(1), status=record_of(1).status._replace(sequence=9))
+    assert table.commit([RowChange(hash_of(1), later, 0)]) == revision
+    assert table.get(hash_of(1)) is later
+    assert table.fragment("counting", hash_of(1)) is fragment
+    assert projection.encoded == [hash_of(1)]
+    changes = table.changes_since(revision)
+    assert changes is not None
+    assert not changes.changed
+
+
 def test_an_unknown_torrent_has_no_fragment_and_an_empty_board_joins_to_nothing() -> None:
     table = BoardTable([CountingProjection()])
     assert table.fragment("counting", hash_of(1)) is None
