@@ -142,6 +142,9 @@ class ActorSystem:
         self._life: Life | None = None
         self._fate = _Fate()
         self._stop_lock = threading.RLock()
+        # A stop either finds the root, or keeps it from being launched. Reentrant, for a signal
+        # handler that stops what it has interrupted in the middle of its start.
+        self._gate = threading.RLock()
         self._stopping = False
         self._shutdown: ShutdownReport | None = None
 
@@ -157,13 +160,15 @@ class ActorSystem:
             StartFailed: naming the child and the cause; everything has been stopped again.
             RuntimeError: when called twice.
         """
-        if self._life is not None or self._shutdown is not None:
-            raise RuntimeError("an actor system starts once; make a new one")
         deadline = time.monotonic() + timeout_s
+        with self._gate:
+            if self._life is not None or self._shutdown is not None:
+                raise RuntimeError("an actor system starts once; make a new one")
         try:
-            self._own_timers.start()
-            self._dispatcher.start()
-            self._launch()
+            with self._gate:
+                self._launch()
+            if self._stopping and self._life is not None:
+                self._life.signal(StopOrder())  # by a signal handler, in the middle of the launch
             self._await_start(deadline)
         except BaseException:
             self.stop(reason="start failed")
@@ -201,7 +206,8 @@ class ActorSystem:
                     return ShutdownReport(
                         reason=reason, took_s=0.0, phases=(), abandoned=(), clean=False
                     )
-                self._stopping = True
+                with self._gate:
+                    self._stopping = True
                 self._shutdown = self._stop(reason)
             return self._shutdown
 
@@ -246,6 +252,10 @@ class ActorSystem:
     # --- steps -----------------------------------------------------------------------------------
 
     def _launch(self) -> None:
+        if self._stopping:
+            raise StartFailed(ROOT, "the system was stopped before it started")
+        self._own_timers.start()
+        self._dispatcher.start()
         self._slot.state = ChildState.STARTING
         self._slot.generation = 1
         try:

@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from actors import Address, LoopActor, MailboxFull, StartChild, Unavailable
+from actors import Address, ChildState, LoopActor, MailboxFull, StartChild, Unavailable
 from revaer.domain import facts as f
 from revaer.domain.ids import InfoHash
 from revaer.ports.engine import TorrentEngine
@@ -13,7 +13,7 @@ from revaer.runtime.board import ApplyFacts
 from revaer.runtime.engine_holder import EngineHolder
 from revaer.runtime.messages import EngineReported
 from revaer.runtime.progress import TorrentFacts
-from revaer.runtime.routing import route
+from revaer.runtime.routing import is_worth_a_coalescer, route
 
 BOARD_PATH = "board"
 SESSION_PATH = "engine.session"
@@ -24,6 +24,8 @@ IDLE_PERIOD_S = 0.5
 FACTS_PER_MESSAGE = 500
 MAX_BACKLOG = 10_000
 """Batches held for a session that does not take them; past it the session is told to catch up."""
+
+_COMING_BACK = frozenset({ChildState.STARTING, ChildState.BACKING_OFF})
 
 
 class AlertPump(LoopActor):
@@ -78,12 +80,21 @@ class AlertPump(LoopActor):
             self._tell_session(EngineReported(tuple(routes.session)))
 
     def _tell_coalescer(self, message: TorrentFacts) -> None:
+        """Hand facts to the torrent's coalescer, by way of its supervisor when it has none yet.
+
+        A coalescer that went to sleep is woken by what is worth one; one that is held as failed is
+        passed by, so that its torrent still shows what happens.
+        """
         address = self._active.get(message.info_hash)
         if address is not None:
             try:
                 address.tell(message)
-            except Unavailable:
-                del self._active[message.info_hash]  # passivated, or in its backoff
+            except Unavailable as error:
+                if error.state not in _COMING_BACK:
+                    del self._active[message.info_hash]
+                    if error.state == ChildState.FAILED or not is_worth_a_coalescer(message.facts):
+                        self._tell_board(message.facts)
+                        return
             except MailboxFull:
                 return  # statuses are repeated; a newer one is on its way
             else:
@@ -93,7 +104,7 @@ class AlertPump(LoopActor):
             f"{COALESCERS_PATH}.{message.info_hash}"
         )
 
-    def _tell_board(self, facts: list[f.TorrentFact]) -> None:
+    def _tell_board(self, facts: Sequence[f.TorrentFact]) -> None:
         for start in range(0, len(facts), FACTS_PER_MESSAGE):
             self._board.tell_or_drop(ApplyFacts(tuple(facts[start : start + FACTS_PER_MESSAGE])))
 

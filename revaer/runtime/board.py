@@ -27,6 +27,12 @@ class ApplyFacts:
 
     facts: tuple[TorrentFact, ...]
 
+    if TYPE_CHECKING:
+
+        @property
+        def __answer__(self) -> Revision:
+            """What an ask is answered with; only a type checker looks."""
+
 
 @dataclass(frozen=True, slots=True)
 class TakeIn:
@@ -81,6 +87,8 @@ class BoardActor(PooledActor):
             self._lost_events = True
             if self._source_path is not None:
                 self.context.address_of(self._source_path).tell_or_drop(Republish())
+        # A wake-up that was on its way died with the predecessor's mailbox.
+        self._intake.not_woken()
         self._wake_for_the_rest()
 
     def on_stop(self) -> None:

@@ -96,6 +96,11 @@ def route(facts: Iterable[f.Fact], active: Container[InfoHash]) -> Routes:
     return routes
 
 
+def is_worth_a_coalescer(facts: Iterable[f.TorrentFact]) -> bool:
+    """Whether these facts say that their torrent is active."""
+    return any(isinstance(fact, f.StatusReported) and is_active(fact.status) for fact in facts)
+
+
 def is_active(status: TorrentStatus) -> bool:
     """Whether a torrent's reports are worth an actor of their own: bytes move, or may soon."""
     if status.download_rate or status.upload_rate:

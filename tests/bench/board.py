@@ -24,7 +24,7 @@ def run() -> dict[str, Figure]:
 
     def report(count: int) -> None:
         step = next(steps)
-        numbers = random.Random(step).sample(range(TORRENTS), count)  # noqa: S311 - a bench
+        numbers = random.Random(step).sample(range(TORRENTS), count)
         commit(table, [progress(number, step) for number in numbers])
 
     def encode_all() -> bytes:

@@ -43,9 +43,7 @@ def run() -> dict[str, Figure]:
     return {
         "bare libtorrent": Figure(mebibytes / statistics.median(bare), "MiB/s"),
         "through Revaer": Figure(mebibytes / statistics.median(revaer), "MiB/s"),
-        "throughput against bare, median": Figure(
-            statistics.median(ratios), "x", at_least(0.95)
-        ),
+        "throughput against bare, median": Figure(statistics.median(ratios), "x", at_least(0.95)),
         "worst pair": Figure(min(ratios), "x"),
         "best pair": Figure(max(ratios), "x"),
     }

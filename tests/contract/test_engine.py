@@ -1,5 +1,6 @@
 """What may the session expect of any engine?"""
 
+import select
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -529,3 +530,50 @@ def test_a_stopped_torrent_whose_blob_is_damaged_is_checked_and_stands_still_aga
     status = settled(watching, lambda s: s.is_finished and s.is_paused)
     assert status.done_bytes == payload.size_bytes
     assert not status.is_auto_managed
+
+
+def test_a_resumed_torrent_goes_on_with_the_peers_it_had(
+    stage: Stage, engine: TorrentEngine, observer: Observer, tmp_path: Path
+) -> None:
+    payload = make_payload(tmp_path / "seed", "x.bin", 3_000_000)
+    info_hash = InfoHash(payload.info_hash)
+    slow, free = BytesPerSecond(100_000), BytesPerSecond(0)
+    peers = stage.offer(payload)
+    engine.add(from_file(payload, tmp_path / "dl", stopped=True))
+    engine.set_limits(info_hash, download=slow, upload=free)
+    engine.resume(info_hash, forced=False)
+    engine.connect(info_hash, peers)
+    settled(observer, lambda s: s.done_bytes > 0)
+    engine.pause(info_hash)
+    settled(observer, lambda s: s.is_paused)
+    engine.set_limits(info_hash, download=free, upload=free)
+    engine.resume(info_hash, forced=False)
+    settled(observer, lambda s: s.is_finished and s.done_bytes == payload.size_bytes)
+
+
+def test_the_descriptor_is_readable_while_facts_wait(
+    engine: TorrentEngine, observer: Observer, payload: Payload, tmp_path: Path
+) -> None:
+    engine.add(from_file(payload, tmp_path / "dl", stopped=True))
+    info_hash = InfoHash(payload.info_hash)
+    settled(observer, lambda s: s.is_paused)
+    engine.save(info_hash)
+    poller = select.poll()
+    poller.register(engine.wake_fd(), select.POLLIN)
+    assert poller.poll(30_000)
+    observer.first(ResumeDataReady)
+    engine.drain()
+    assert poller.poll(0) == []
+
+
+def test_a_blob_of_another_torrent_is_left_aside(
+    engine: TorrentEngine, observer: Observer, payload: Payload, tmp_path: Path
+) -> None:
+    other = make_payload(tmp_path / "seed", "other", 20_000)
+    engine.add(from_file(other, tmp_path / "dl", stopped=True))
+    engine.save(InfoHash(other.info_hash))
+    blob = observer.first(ResumeDataReady).blob
+    added = engine.add(replace(from_file(payload, tmp_path / "dl", stopped=True), blob=blob))
+    assert added is not None
+    assert added.name == "album"
+    assert observer.first(ResumeRejected).info_hash == payload.info_hash

@@ -12,6 +12,7 @@ import libtorrent as lt
 from revaer.adapters.libtorrent import metainfo, profile, resume, status
 from revaer.adapters.libtorrent.alerts import reports_of
 from revaer.adapters.libtorrent.outcomes import Outcomes
+from revaer.adapters.libtorrent.reconnect import Reconnects
 from revaer.adapters.libtorrent.registry import Entry, Registry, Removal
 from revaer.adapters.libtorrent.wake import WakePipe
 from revaer.domain.errors import (
@@ -54,6 +55,7 @@ class LibtorrentEngine:
         self._outcomes = Outcomes(self._registry)
         self._own_facts: deque[Fact] = deque()
         self._wake = WakePipe()
+        self._reconnects = Reconnects()
         self._closing = threading.Lock()
         self._session: lt.session | None = lt.session(params)
         # Holds the GIL for a round trip: only here, before anything else runs.
@@ -148,6 +150,7 @@ class LibtorrentEngine:
                 handle.set_flags(_FLAGS.auto_managed)
             if forced or is_held or not self._is_queueing:
                 handle.resume()
+            self._reconnects.hurry(self._live())
             self._absolve(entry)
 
     def recheck(self, info_hash: InfoHash) -> None:
@@ -254,7 +257,9 @@ class LibtorrentEngine:
 
     def request_updates(self) -> None:
         """See `TorrentEngine.request_updates`."""
-        self._live().post_torrent_updates(status.QUERY)
+        session = self._live()
+        session.post_torrent_updates(status.QUERY)
+        self._reconnects.settle(session)
 
     def request_all(self) -> None:
         """See `TorrentEngine.request_all`; the session itself only repeats what changed."""

@@ -323,7 +323,7 @@ def test_a_crowd_costs_no_threads_and_comes_and_goes() -> None:
             lambda: node(system, "pool")["children_by_state"] == {"running": crowd}, within_s=60
         )
         assert threading.active_count() == before
-        assert node(system, "pool")["children"] == []
+        eventually(lambda: node(system, "pool")["children"] == [])
         for n in range(0, crowd, 2):
             pool.tell(StopChild(f"k{n}"))
         eventually(

@@ -268,16 +268,18 @@ def test_a_timer_ends_with_its_generation() -> None:
 # --- signals, in a process of its own ------------------------------------------------------------
 
 PROGRAM = """
-    import signal, sys, threading, time
+    import faulthandler, os, signal, sys, threading, time
+    faulthandler.dump_traceback_later(60, exit=True)  # if it hangs, let it say where
     from actors import *
     from tests.unit.actors.cast import *
 
     BUDGET_S = 3.0
+    reached = threading.Event()
     held = threading.Event()
 
     class Slow(ThreadPlayer):
         def on_start(self):
-            print("starting", flush=True)
+            reached.set()
             if {slow_start}:
                 held.wait(60)
             super().on_start()
@@ -293,9 +295,20 @@ PROGRAM = """
         shutdown_budget_s=BUDGET_S,
         shutdown_phases=[ShutdownPhase("drain", 0.5, lambda left: None)],
     )
-    starter = threading.Thread(target=lambda: system.start(30), daemon=True)
+    def say(line):  # in one piece, whatever other threads print
+        os.write(1, (line + "\\n").encode())
+
+    def boot():
+        try:
+            system.start(30)
+        except StartFailed:
+            say("start failed")
+
+    starter = threading.Thread(target=boot, daemon=True)
     starter.start()
-    if not {slow_start}:
+    if {slow_start}:
+        reached.wait(30)
+    else:
         starter.join()
 
     def load(path):
@@ -316,12 +329,12 @@ PROGRAM = """
         system.address("slow").tell(Fail(ValueError("boom")))
         while system.health()["status"] != "degraded":
             held.wait(0.001)
-    print("ready", flush=True)
+    say("ready")
     while not stopping.is_set():
         system.wait(0.05)
     began = time.monotonic()
     report = system.stop("SIGTERM")
-    print("abandoned", report.abandoned, "took", time.monotonic() - began, flush=True)
+    say(f"abandoned {{report.abandoned}} took {{time.monotonic() - began}}")
     sys.exit(7 if report.clean else 8)
 """
 
@@ -358,6 +371,45 @@ def test_a_sigterm_ends_the_process_in_time_and_with_its_own_code(
     assert process.returncode == code, everything
     assert f"abandoned {abandoned}" in everything
     assert took_s < 3.0 + 5.0, everything
+
+
+def test_a_stop_that_comes_before_the_start_wins() -> None:
+    system = ActorSystem(nested("root", spec("a")))
+    system.stop("too early")
+    with pytest.raises(RuntimeError, match="make a new one"):
+        system.start(10)
+    assert no_actor_threads()
+
+
+def test_a_stop_in_the_middle_of_a_start_ends_both() -> None:
+    script, gate, entered = Script(), threading.Event(), threading.Event()
+
+    def start() -> None:
+        entered.set()
+        gate.wait(30)
+
+    script.start = start
+    errors: list[BaseException] = []
+    system = ActorSystem(nested("root", spec("a", script=script), spec("b", script=script)))
+
+    def boot() -> None:
+        try:
+            system.start(30)
+        except StartFailed as error:
+            errors.append(error)
+
+    starter = threading.Thread(target=boot)
+    starter.start()
+    assert entered.wait(10)
+    stopper = threading.Thread(target=system.stop, args=("changed my mind",))
+    stopper.start()
+    await_state(system, "a", "stopping")
+    gate.set()
+    stopper.join(20)
+    starter.join(20)
+    assert [str(error) for error in errors] == ["root did not start: changed my mind"]
+    assert script.log == ["a#1 start", "a#1 stop"]
+    eventually(no_actor_threads)
 
 
 def test_a_second_signal_in_the_middle_of_a_stop_does_not_block() -> None:

@@ -363,6 +363,10 @@ def test_a_torrent_outside_the_queue_has_no_place_in_it(world: World) -> None:
     assert report(world, queue_position=-1).queue_position == 0
 
 
+def test_progress_ends_at_one_though_a_shared_piece_counts_for_more(world: World) -> None:
+    assert report(world, progress=2.02).progress == 1.0
+
+
 def test_a_paused_torrent_announces_nothing(world: World) -> None:
     assert report(world, flags=lt.torrent_flags.paused).next_announce_s == 0
 

@@ -1,6 +1,7 @@
 """Does the reader of the simulated engine say the same of a source as libtorrent does?"""
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,8 +49,8 @@ def torrent(info: Info, **outer: Value) -> MetainfoSource:
     )
 
 
-def v1(*files: tuple[list[Value], int], name: bytes = b"root", piece: int = PIECE) -> Info:
-    listed: list[Value] = [{b"path": path, b"length": size} for path, size in files]
+def v1(*files: tuple[Sequence[Value], int], name: bytes = b"root", piece: int = PIECE) -> Info:
+    listed: list[Value] = [{b"path": [*path], b"length": size} for path, size in files]
     total = sum(size for _, size in files)
     return {
         b"name": name,
@@ -265,12 +266,11 @@ PATHS = st.lists(
     name=st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
     piece=st.sampled_from([1, 17, 1_000, PIECE, 1 << 20]),
 )
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_v1_file_list_is_read_the_same(
     files: list[tuple[list[bytes], int]], name: str, piece: int
 ) -> None:
-    listed: list[tuple[list[Value], int]] = [([*path], size) for path, size in files]
-    check_same(torrent(v1(*listed, name=name.encode(), piece=piece)))
+    check_same(torrent(v1(*files, name=name.encode(), piece=piece)))
 
 
 HASH = "b" * 40

@@ -1,6 +1,7 @@
 """A small real actor system for tests of Revaer's pooled actors, on manual or real time."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -37,8 +38,8 @@ def running(*children: ChildSpec, timers: ManualTimers | None = None) -> Iterato
         name="root",
         factory=lambda: Supervisor(strategy=Strategy.ONE_FOR_ONE, children=children),
     )
-    clock = {} if timers is None else {"clock": timers.clock}
-    system = ActorSystem(root, timers=timers, **clock)
+    clock = time.monotonic if timers is None else timers.clock
+    system = ActorSystem(root, timers=timers, clock=clock)
     system.start(timeout_s=30)
     try:
         yield system

@@ -10,9 +10,10 @@ from revaer.domain import facts as f
 from revaer.domain.events import Event, PieceCompleted, TorrentAdded
 from revaer.domain.ids import EpochSeconds, InfoHash, Revision
 from revaer.domain.torrent import Activity, TorrentSpec, TorrentStatus
-from revaer.runtime.board import ApplyFacts, BoardActor, by_torrent
+from revaer.runtime.board import ApplyFacts, BoardActor, TakeIn, by_torrent
 from revaer.runtime.board_table import BoardTable
 from revaer.runtime.event_hub import Publish
+from revaer.runtime.intake import FactIntake
 from revaer.runtime.messages import Republish
 from tests.unit.runtime.little_system import Recorder, at_once, recorder, running
 
@@ -49,7 +50,13 @@ def published(messages: list[Any]) -> list[tuple[Event, Revision]]:
 
 
 def test_facts_are_grouped_by_torrent_and_keep_their_order() -> None:
-    facts = [status(ONE, 1), status(TWO, 1), known(ONE), status(TWO, 2), status(ONE, 2)]
+    facts: list[f.TorrentFact] = [
+        status(ONE, 1),
+        status(TWO, 1),
+        known(ONE),
+        status(TWO, 2),
+        status(ONE, 2),
+    ]
     assert by_torrent(facts) == {
         ONE: [status(ONE, 1), known(ONE), status(ONE, 2)],
         TWO: [status(TWO, 1), status(TWO, 2)],
@@ -133,3 +140,40 @@ def test_events_that_a_hub_could_not_take_are_reported_as_lost() -> None:
         TorrentAdded(TWO, "222")
     ]
     assert [message.after_loss for message in messages] == [True, False]
+
+
+def board_with(table: BoardTable, intake: FactIntake) -> ChildSpec:
+    return at_once("board", lambda: BoardActor(table, intake=intake))
+
+
+def test_one_wake_up_shows_all_that_waits_in_the_intake() -> None:
+    table, intake = BoardTable(), FactIntake()
+    with running(recorder("events", []), board_with(table, intake)) as system:
+        apply(system, known(ONE), known(TWO))
+        for step in range(1, 2_001):
+            assert intake.offer((status(ONE, step), status(TWO, 2 * step)))
+        assert intake.wants_wake_up()
+        system.address("board").tell(TakeIn())
+        eventually(lambda: len(intake) == 0, within_s=30)
+        apply(system)
+        one, two = table.get(ONE), table.get(TWO)
+    assert one is not None
+    assert two is not None
+    assert (one.status.done_bytes, two.status.done_bytes) == (2_000, 4_000)
+    assert table.revision < 100
+
+
+def test_what_waits_in_the_intake_is_applied_before_what_is_asked_later() -> None:
+    table, intake = BoardTable(), FactIntake()
+    with running(recorder("events", []), board_with(table, intake)) as system:
+        intake.offer((known(ONE), status(ONE, 7)))
+        apply(system, f.TorrentForgotten(ONE, with_data=False))
+        assert table.get(ONE) is None
+
+
+def test_a_new_board_takes_in_what_waited_for_the_old_one() -> None:
+    table, intake = BoardTable(), FactIntake()
+    intake.offer((known(ONE),))
+    assert intake.wants_wake_up()  # the wake-up died with the old one's mailbox
+    with running(recorder("events", []), board_with(table, intake)):
+        eventually(lambda: table.get(ONE) is not None, within_s=30)

@@ -19,8 +19,10 @@ from actors.testing import ManualTimers, eventually
 from revaer.domain import facts as f
 from revaer.domain.ids import EpochSeconds, InfoHash
 from revaer.domain.torrent import Activity, TorrentStatus
+from revaer.runtime.board import TakeIn
+from revaer.runtime.intake import FactIntake
 from revaer.runtime.progress import Gathering, ProgressCoalescer, TorrentFacts
-from tests.unit.runtime.little_system import Recorder, running
+from tests.unit.runtime.little_system import Recorder, recorder, running
 
 ID = InfoHash("a" * 40)
 BUSY = TorrentStatus(ID, 1, Activity.DOWNLOADING)
@@ -119,12 +121,20 @@ def test_facts_that_come_by_the_thousand_can_wait(fact: f.TorrentFact) -> None:
 
 def test_facts_that_nobody_takes_are_bounded_and_the_expendable_go_first() -> None:
     gathering = Gathering(max_gathered=4)
-    gathering.take([piece(1), VERIFIED, piece(2), status(1), piece(3)], 0.0)
-    assert gathering.gathered == (VERIFIED, piece(2), status(1), piece(3))
-    gathering.take([f.FaultCleared(ID), piece(4), VERIFIED], 0.0)
-    assert gathering.gathered == (VERIFIED, status(1), f.FaultCleared(ID), VERIFIED)
-    gathering.take([VERIFIED], 0.0)
-    assert len(gathering.gathered) == 4
+    seen: list[tuple[f.TorrentFact, ...]] = []
+    messages: tuple[tuple[f.TorrentFact, ...], ...] = (
+        (piece(1), VERIFIED, piece(2), status(1), piece(3)),
+        (f.FaultCleared(ID), piece(4), VERIFIED),
+        (VERIFIED,),
+    )
+    for facts in messages:
+        gathering.take(facts, 0.0)
+        seen.append(gathering.gathered)
+    assert seen == [
+        (VERIFIED, piece(2), status(1), piece(3)),
+        (VERIFIED, status(1), f.FaultCleared(ID), VERIFIED),
+        (status(1), f.FaultCleared(ID), VERIFIED, VERIFIED),
+    ]
     assert gathering.dropped == 5
 
 
@@ -268,6 +278,34 @@ def test_facts_wait_for_a_board_that_is_away(torrents: Torrents) -> None:
     torrents.start_board()
     torrents.advance(0.2)
     assert torrents.batches(1) == [(VERIFIED, status(2))]
+
+
+def test_with_an_intake_facts_wait_there_and_the_board_is_woken_once() -> None:
+    intake, board = FactIntake(), list[Any]()
+    coalescers = [
+        ChildSpec(name=f"torrent{n}", factory=lambda: ProgressCoalescer(intake=intake))
+        for n in range(5)
+    ]
+    with running(recorder("board", board), *coalescers, timers=ManualTimers()) as system:
+        for spec in coalescers:
+            address = system.address(spec.name)
+            address.ask(TorrentFacts(ID, (piece(1),)), timeout_s=30)
+        eventually(lambda: board, within_s=30)
+        assert board == [TakeIn()]
+        assert intake.take(most=100) == [piece(1)] * 5
+
+
+def test_facts_wait_for_room_in_the_intake() -> None:
+    intake, timers = FactIntake(max_batches=1), ManualTimers()
+    intake.offer((piece(0),))
+    coalescer = ChildSpec(name="torrent", factory=lambda: ProgressCoalescer(intake=intake))
+    with running(recorder("board", []), coalescer, timers=timers) as system:
+        address = system.address("torrent")
+        address.ask(TorrentFacts(ID, (VERIFIED,)), timeout_s=30)
+        assert intake.take(most=100) == [piece(0)]
+        timers.advance(0.2)
+        eventually(lambda: len(intake) == 1, within_s=30)
+        assert intake.take(most=100) == [VERIFIED]
 
 
 def test_a_torrent_that_falls_quiet_passivates_and_comes_back(torrents: Torrents) -> None:
