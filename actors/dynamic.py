@@ -208,12 +208,11 @@ class DynamicSupervisor(SupervisorActor):
         slot = self.shell.slot(name)
         if slot is None:
             self._make(wish)
-        elif name not in self.shell.core:
-            self._wishes.setdefault(name, []).append(wish)  # it is just being made for another
         elif slot.state in {ChildState.BACKING_OFF, ChildState.FAILED}:
             self._refuse(wish, self._unavailable(name))
         else:
-            # One that is just ending, or being stopped, is waited for and then started again.
+            # One that is just ending, or being stopped, is waited for and then started again; one
+            # that is just being made for somebody else is waited for as well.
             self._wishes.setdefault(name, []).append(wish)
             if slot.state in {ChildState.STARTING, ChildState.RUNNING}:
                 self._deliver(name)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from actors.lifecycle import Cause, ChildState
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.directory import Directory
     from actors.dispatcher import Dispatcher
-    from actors.lifecycle import Cause
+    from actors.lifecycle import Became
     from actors.timers import Clock, Timers
 
 log = logging.getLogger("actors")
@@ -96,6 +98,39 @@ class ChildStopped:
 
 
 KitEvent = ChildStarted | ChildRestarted | ChildFailed | ChildAbandoned | ChildStopped
+
+
+def event_of(became: Became, path: str, mailbox_depth: int, at: datetime) -> KitEvent | None:
+    """What an observer is told of a child's new state; None: nothing."""
+    error_type = type(became.error).__name__ if became.error is not None else ""
+    message = str(became.error) if became.error is not None else ""
+    match became.state, became.cause:
+        case ChildState.RUNNING, _:
+            return ChildStarted(path, became.generation, at)
+        case ChildState.BACKING_OFF, Cause() as cause:
+            return ChildRestarted(
+                path=path,
+                generation=became.generation,
+                cause=cause,
+                error_type=error_type,
+                message=message,
+                backoff_s=became.retry_in_s or 0.0,
+                mailbox_depth=mailbox_depth,
+                at=at,
+            )
+        case ChildState.FAILED, Cause() as cause:
+            return ChildFailed(
+                path=path,
+                generation=became.generation,
+                cause=cause,
+                error_type=error_type,
+                message=message,
+                retry_in_s=became.retry_in_s,
+                at=at,
+            )
+        case ChildState.STOPPED, Cause() as cause:
+            return ChildStopped(path, became.generation, cause, at)
+    return None
 
 
 def start_daemon_thread(target: Callable[[], None], name: str) -> None:

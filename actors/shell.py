@@ -15,13 +15,7 @@ from actors.actor import Actor
 from actors.directory import LastError
 from actors.errors import ChildHung, RestartsExhausted
 from actors.hooks import Ending, StopOrder
-from actors.kit import (
-    ChildAbandoned,
-    ChildFailed,
-    ChildRestarted,
-    ChildStarted,
-    ChildStopped,
-)
+from actors.kit import ChildAbandoned, event_of
 from actors.lifecycle import (
     LIVE,
     Abandon,
@@ -42,6 +36,7 @@ from actors.lifecycle import (
     Timer,
     TimerKind,
 )
+from actors.watch import HangWatch, Look
 
 if TYPE_CHECKING:
     from actors.directory import Slot
@@ -52,11 +47,6 @@ if TYPE_CHECKING:
     from actors.timers import TimerHandle
 
 log = logging.getLogger("actors")
-
-# A hang is noticed within a quarter of its limit, and looking costs microseconds per child.
-_LOOKS_PER_LIMIT = 4
-_SHORTEST_LOOK_S = 0.02
-_LONGEST_LOOK_S = 1.0
 
 _FAILURES = frozenset(
     {
@@ -117,9 +107,7 @@ class Shell:
         self._timers: dict[Timer, TimerHandle] = {}
         self._last_hooks: dict[str, TimerHandle] = {}
         self._depths: dict[str, int] = {}
-        self._watched: set[str] = set()
-        self._look_s = _LONGEST_LOOK_S
-        self._looking: TimerHandle | None = None
+        self._watch = HangWatch(kit.clock, kit.timers, self._tell)
         self._events: deque[Event] = deque()
         self._working = False
         self._escalated: Escalate | None = None
@@ -155,8 +143,10 @@ class Shell:
                 self._on_ending(signal)
             case _HookTimeout():
                 self._on_hook_timeout(signal)
-            case _Look():
-                self._look_for_hangs()
+            case Look():
+                for name, generation in self._watch.look(self.lives):
+                    self.feed(Hung(name, generation))
+                self._watch.go_on(unless=self.core.ending)
             case _:
                 return False
         return True
@@ -212,6 +202,8 @@ class Shell:
         if isinstance(event, Exited):
             self._on_exited(event)
         for command in self.core.handle(event, self._kit.clock()):
+            if self._life.given_up:
+                return  # somebody else has taken over the names
             self._carry_out(command)
 
     def _on_exited(self, event: Exited) -> None:
@@ -255,6 +247,8 @@ class Shell:
         spec = self.core.spec(name)
         try:
             actor = spec.factory()
+            if self._life.given_up:
+                return
             if not isinstance(actor, Actor):
                 raise TypeError(f"the factory of {slot.path} made {actor!r}, which is no Actor")  # noqa: TRY301 - ends like any other start failure
             life = actor.join(self._kit, slot, generation, self._tell)
@@ -266,7 +260,7 @@ class Shell:
         self.lives[name] = life
         slot.current = life
         if spec.hang_after_s is not None:
-            self._watch(name, spec.hang_after_s)
+            self._watch.add(name, spec.hang_after_s)
         if actor.longest_stop_s() is not None:
             # A supervisor's start is as long as its children's starts, which have limits of
             # their own and are repeated within a budget of their own.
@@ -340,7 +334,11 @@ class Shell:
             if became.cause in _FAILURES:
                 count = 1 + (slot.last_error.count if slot.last_error else 0)
                 slot.last_error = LastError(became.cause, became.error, slot.since, count)
-        self._observe(became, slot)
+        if became.state is not ChildState.STARTING:
+            depth = self._depths.pop(became.name, 0)
+            event = event_of(became, slot.path, depth, self._kit.wall_clock())
+            if event is not None:
+                self._kit.emit(event)
         self._host.child_became(became)
 
     def _put(self, slot: Slot, state: ChildState) -> None:
@@ -348,46 +346,9 @@ class Shell:
         slot.since = self._kit.clock()
         slot.retry_at = None
 
-    def _observe(self, became: Became, slot: Slot) -> None:
-        at = self._kit.wall_clock()
-        error_type = type(became.error).__name__ if became.error is not None else ""
-        message = str(became.error) if became.error is not None else ""
-        match became.state, became.cause:
-            case ChildState.RUNNING, _:
-                self._kit.emit(ChildStarted(slot.path, became.generation, at))
-            case ChildState.BACKING_OFF, Cause() as cause:
-                self._kit.emit(
-                    ChildRestarted(
-                        path=slot.path,
-                        generation=became.generation,
-                        cause=cause,
-                        error_type=error_type,
-                        message=message,
-                        backoff_s=became.retry_in_s or 0.0,
-                        mailbox_depth=self._depths.pop(became.name, 0),
-                        at=at,
-                    )
-                )
-            case ChildState.FAILED, Cause() as cause:
-                self._kit.emit(
-                    ChildFailed(
-                        path=slot.path,
-                        generation=became.generation,
-                        cause=cause,
-                        error_type=error_type,
-                        message=message,
-                        retry_in_s=became.retry_in_s,
-                        at=at,
-                    )
-                )
-            case ChildState.STOPPED, Cause() as cause:
-                self._kit.emit(ChildStopped(slot.path, became.generation, cause, at))
-            case _:
-                pass
-
     def _removed(self, name: str) -> None:
         slot = self._slots.pop(name)
-        self._watched.discard(name)
+        self._watch.discard(name)
         self._depths.pop(name, None)
         self._kit.directory.forget(slot.path)
         self._host.child_removed(name)
@@ -433,29 +394,6 @@ class Shell:
         self._give_up(ending.name, life)
         self.feed(Exited(ending.name, ending.generation, ending.cause, ending.error))
 
-    def _watch(self, name: str, hang_after_s: float) -> None:
-        self._watched.add(name)
-        look_s = hang_after_s / _LOOKS_PER_LIMIT
-        self._look_s = min(self._look_s, max(_SHORTEST_LOOK_S, look_s))
-        self._look_later()
-
-    def _look_later(self) -> None:
-        if self._looking is None and self._watched and not self.core.ending:
-            self._looking = self._kit.timers.after(self._look_s, lambda: self._tell(_Look()))
-
-    def _look_for_hangs(self) -> None:
-        self._looking = None
-        now = self._kit.clock()
-        for name in list(self._watched):
-            life = self.lives.get(name)
-            limit_s = self.core.spec(name).hang_after_s if name in self.core else None
-            if life is None or limit_s is None:
-                continue
-            busy_since = life.busy_since
-            if busy_since is not None and now - busy_since > limit_s:
-                self.feed(Hung(name, life.generation))
-        self._look_later()
-
     def _tell(self, signal: object) -> None:
         self._life.signal(signal)
 
@@ -467,9 +405,3 @@ class _HookTimeout:
 
     def __init__(self, ending: Ending) -> None:
         self.ending = ending
-
-
-class _Look:
-    """A tick: compare what every watched child is busy with to its limit."""
-
-    __slots__ = ()

@@ -166,9 +166,9 @@ class ActorSystem:
                 raise RuntimeError("an actor system starts once; make a new one")
         try:
             with self._gate:
-                self._launch()
-            if self._stopping and self._life is not None:
-                self._life.signal(StopOrder())  # by a signal handler, in the middle of the launch
+                life = self._launch()
+            if self._stopping:
+                life.signal(StopOrder())  # by a signal handler, in the middle of the launch
             self._await_start(deadline)
         except BaseException:
             self.stop(reason="start failed")
@@ -197,7 +197,8 @@ class ActorSystem:
 
         Never takes longer than the budget: what hangs is abandoned and named in the report.
         Calling it again, also from another thread, waits for the first call and gives its report;
-        a signal handler that interrupts a stop in the same thread gets an empty one at once.
+        a signal handler that interrupts a stop in the same thread gets an empty one at once. Better
+        let handlers set a flag or raise: they may interrupt code that holds a lock of the kit.
         """
         with self._stop_lock:
             if self._shutdown is None:
@@ -251,7 +252,7 @@ class ActorSystem:
 
     # --- steps -----------------------------------------------------------------------------------
 
-    def _launch(self) -> None:
+    def _launch(self) -> Life:
         if self._stopping:
             raise StartFailed(ROOT, "the system was stopped before it started")
         self._own_timers.start()
@@ -262,11 +263,12 @@ class ActorSystem:
             actor = self._root.factory()
             if not isinstance(actor, Actor):
                 raise TypeError(f"the root's factory made {actor!r}, which is no Actor")  # noqa: TRY301 - told like any other cause
-            self._life = actor.join(self._kit, self._slot, 1, self._on_report)
+            life = actor.join(self._kit, self._slot, 1, self._on_report)
         except Exception as error:
             raise StartFailed(ROOT, f"{type(error).__name__}: {error}") from error
-        self._slot.current = self._life
+        self._life = self._slot.current = life
         actor.begin()
+        return life
 
     def _on_report(self, report: Report) -> None:
         """In the root's thread."""

@@ -18,9 +18,9 @@ from revaer.domain.torrent import TorrentRecord, TorrentState
 from revaer.ports.board import Board
 
 REFRESH_S: Final = 0.2
-MIN_BAR_WIDTH: Final = 90
+MIN_BAR_WIDTH: Final = 100
 """Columns of the terminal below which there is no bar, only the percentage."""
-MIN_DETAIL_WIDTH: Final = 60
+MIN_DETAIL_WIDTH: Final = 80
 KEPT_ROWS: Final = 2
 
 _STYLES: Final[dict[TorrentState, str]] = {
@@ -126,14 +126,7 @@ def _cells(record: TorrentRecord, width: int) -> list[RenderableType]:
     status = record.status
     cells: list[RenderableType] = [Text(title_of(record))]
     if width >= MIN_BAR_WIDTH:
-        cells.append(
-            ProgressBar(
-                total=1.0,
-                completed=status.progress,
-                pulse=False,
-                width=None,
-            )
-        )
+        cells.append(ProgressBar(total=1.0, completed=status.progress))
     cells.append(Text(f"{status.progress:.0%}"))
     if width >= MIN_DETAIL_WIDTH:
         peers = status.seeds + status.leechers

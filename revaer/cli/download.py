@@ -4,9 +4,8 @@ import io
 import os
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -20,7 +19,7 @@ from revaer.cli.inputs import (
     resolve_output,
 )
 from revaer.cli.signals import Interruption
-from revaer.domain.events import ActorFailed, HealthChanged, PublishedEvent
+from revaer.domain.events import ActorFailed, PublishedEvent
 from revaer.domain.selection import SelectionRules
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ STEP_S: Final = 0.1
 """How often the board is looked at; also how late a signal is noticed at most."""
 
 ENGINE_PATHS: Final = frozenset({"engine", "engine.session", "root"})
+UNSAVED: Final = "not everything could be saved in time"
 HINT: Final = "run the same command again to continue"
 _RULES: Final = "revaer.rules"
 _RULE_OPTIONS: Final = ("include", "exclude")
@@ -61,11 +61,18 @@ class OrderedRulesCommand(click.Command):
 @click.option("--limit-down", metavar="RATE", help="As in 2MB/s, 500 KiB, 40 Mbit/s; 0 unlimited.")
 @click.option("--limit-up", metavar="RATE", help="The same for what is sent.")
 @click.option("--sequential", is_flag=True, help="Fetch pieces in file order.")
-@click.option("--include", multiple=True, metavar="GLOB", help="Only files that match; repeatable.")
+@click.option(
+    "--include",
+    multiple=True,
+    metavar="GLOB",
+    expose_value=False,
+    help="Only files that match; repeatable.",
+)
 @click.option(
     "--exclude",
     multiple=True,
     metavar="GLOB",
+    expose_value=False,
     help="No files that match; repeatable. Of all --include and --exclude the first match decides.",
 )
 @click.option("--peer", "peers", multiple=True, metavar="HOST:PORT", help="Connect; repeatable.")
@@ -75,44 +82,86 @@ class OrderedRulesCommand(click.Command):
 @click.option("--no-utp", is_flag=True, help="TCP only; for networks that drop UDP.")
 @click.option("-q", "--quiet", is_flag=True, help="Only errors.")
 @click.pass_context
-def download(ctx: click.Context, sources: tuple[str, ...], **given: Any) -> int:
+def download(
+    ctx: click.Context,
+    *,
+    sources: tuple[str, ...],
+    output: str,
+    as_json: bool,
+    limit_down: str | None,
+    limit_up: str | None,
+    sequential: bool,
+    peers: tuple[str, ...],
+    listen: str | None,
+    interface: str | None,
+    no_dht: bool,
+    no_utp: bool,
+    quiet: bool,
+) -> int:
     """Download SOURCE... and exit when all is complete.
 
     SOURCE is the path of a .torrent file or a magnet link. Interrupted by Ctrl-C or killed, the
     same command continues where it was; what the directory has already is not fetched again.
     """
+    asked = _Asked(
+        sources=sources,
+        output=output,
+        as_json=as_json,
+        limit_down=limit_down,
+        limit_up=limit_up,
+        sequential=sequential,
+        rules=tuple(ctx.meta.get(_RULES, ())),
+        peers=peers,
+        listen=listen,
+        interface=interface,
+        enable_dht=not no_dht,
+        enable_utp=not no_utp,
+        is_quiet=quiet,
+    )
     with Interruption() as interruption:
         try:
-            return _download(sources, given, ctx.meta.get(_RULES, []), interruption)
+            return _download(asked, interruption)
         except BrokenPipeError:  # click would make a failure without a word of it
             silence_stdout()
             return FAILED
 
 
-def _download(
-    sources: Sequence[str],
-    given: dict[str, Any],
-    rules: Sequence[tuple[str, str]],
-    interruption: Interruption,
-) -> int:
-    read = read_sources(sources)
-    selection = SelectionRules.parse(rules)
-    limits = (
-        read_limit("--limit-down", given["limit_down"]),
-        read_limit("--limit-up", given["limit_up"]),
-    )
-    output = resolve_output(given["output"])
-    listen = read_listen(given["listen"])
-    interface = read_interface(given["interface"])
-    peers = read_peers(given["peers"])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """The command line, not yet read."""
 
-    from revaer.adapters.telemetry import configure_logs
-    from revaer.adapters.telemetry.logs import parse_levels
+    sources: tuple[str, ...]
+    output: str
+    as_json: bool
+    limit_down: str | None
+    limit_up: str | None
+    sequential: bool
+    rules: tuple[tuple[str, str], ...]
+    peers: tuple[str, ...]
+    listen: str | None
+    interface: str | None
+    enable_dht: bool
+    enable_utp: bool
+    is_quiet: bool
+
+
+def _download(asked: _Asked, interruption: Interruption) -> int:
+    """Read everything first: nothing is touched before all of it makes sense."""
+    sources = read_sources(asked.sources)
+    selection = SelectionRules.parse(asked.rules)
+    download_limit = read_limit("--limit-down", asked.limit_down)
+    upload_limit = read_limit("--limit-up", asked.limit_up)
+    output = resolve_output(asked.output)
+    listen = read_listen(asked.listen)
+    interface = read_interface(asked.interface)
+    peers = read_peers(asked.peers)
+
+    from revaer.adapters.telemetry.logs import configure_logs, parse_levels
 
     configure_logs(parse_levels(os.environ.get("REVAER_LOG", "")))
     _tolerate_any_text()
 
-    from revaer.cli.progress import display_for
+    from revaer.cli.displays import display_for
     from revaer.cli.projection import DownloadProjection
     from revaer.compose.download import DownloadOptions, DownloadRun, NamedSource
 
@@ -121,19 +170,19 @@ def _download(
             output=output,
             listen=listen,
             interface=interface,
-            enable_dht=not given["no_dht"],
-            enable_utp=not given["no_utp"],
-            download_limit=limits[0],
-            upload_limit=limits[1],
-            sequential=given["sequential"],
+            enable_dht=asked.enable_dht,
+            enable_utp=asked.enable_utp,
+            download_limit=download_limit,
+            upload_limit=upload_limit,
+            sequential=asked.sequential,
             selection=selection,
             peers=peers,
         ),
-        [NamedSource(one.label, one.source) for one in read],
+        [NamedSource(one.label, one.source) for one in sources],
         (DownloadProjection(),),
     )
-    display = display_for(run.board, as_json=given["as_json"], is_quiet=given["quiet"])
-    return _Following(run, display, interruption, as_json=given["as_json"]).to_the_end()
+    display = display_for(run.board, as_json=asked.as_json, is_quiet=asked.is_quiet)
+    return _Following(run, display, interruption, as_json=asked.as_json).to_the_end()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,17 +230,15 @@ class _Following:
                 if end.was_interrupted:
                     self.display.stopping()
             finally:
-                is_saved = all(phase.finished for phase in self.run.stop().phases)
+                self.run.stop()
         finally:
             self.display.close()
-        return self._tell_end(end, is_saved=is_saved)
+        return self._tell_end(end)
 
     def _follow(self) -> _End:
         from revaer.cli.watching import Watch
 
-        subscription = self.run.feed.subscribe(
-            ("torrent.state_changed", "health.changed", "actor.failed")
-        )
+        subscription = self.run.feed.subscribe(("torrent.state_changed", "actor.failed"))
         try:
             self.run.start()
             run = self.run
@@ -229,22 +276,19 @@ class _Following:
         return trouble
 
     def _broken_by(self, published: PublishedEvent) -> str:
-        match published.event:
-            case ActorFailed(path, message) if path in ENGINE_PATHS:
-                return f"the engine failed: {message}; what was saved is kept, {HINT}"
-            case HealthChanged(component, status, cause) if status != "ok":
-                complain(f"{component} is {status}: {cause}")
-            case _:
-                pass
+        event = published.event
+        if isinstance(event, ActorFailed) and event.path in ENGINE_PATHS:
+            return f"the engine failed: {event.message}; what was saved is kept, {HINT}"
         return ""
 
-    def _tell_end(self, end: _End, *, is_saved: bool) -> int:
+    def _tell_end(self, end: _End) -> int:
         summary = end.summary()
         if end.trouble:
             report(Failure(FAILED, "engine-failed", end.trouble), as_json=self.as_json)
         if end.was_interrupted:
-            how = "saved" if is_saved else "not everything could be saved in time"
-            complain(f"interrupted, {how}; {HINT}")
+            complain(f"interrupted, {'saved' if self.run.is_saved else UNSAVED}; {HINT}")
+        elif not self.run.is_saved:
+            complain(f"{UNSAVED}; what is not known to be there is checked or fetched again")
         self.display.end(summary)
         return summary.exit_code
 

@@ -1,7 +1,6 @@
 """How a run is shown: JSON lines, plain lines, live bars, or not at all."""
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Final, Protocol, assert_never
 
@@ -73,7 +72,7 @@ class Silence:
     def tell(self, notice: Notice) -> None:
         """Say what failed."""
         if isinstance(notice, Failed):
-            complain(f"{title_of(notice.record)}: {notice.message}")
+            complain(f"{title_of(notice.record)}: {notice.message}{_again(notice.message)}")
 
     def update(self, shown: Sequence[InfoHash], now: float) -> None:
         """Nothing to show."""
@@ -153,7 +152,7 @@ class JsonLines(Silence):
         self,
         event: str,
         info_hash: InfoHash,
-        more: dict[str, object] | None = None,
+        more: Mapping[str, object] | None = None,
         *,
         is_outcome: bool = False,
     ) -> None:
@@ -161,7 +160,7 @@ class JsonLines(Silence):
         if fragment is not None:
             self._write(torrent_line(event, fragment, more), is_outcome=is_outcome)
 
-    def _line(self, event: str, fields: dict[str, object], *, is_outcome: bool = False) -> None:
+    def _line(self, event: str, fields: Mapping[str, object], *, is_outcome: bool = False) -> None:
         self._write(json_line(event, fields), is_outcome=is_outcome)
 
     def _write(self, line: bytes, *, is_outcome: bool = False) -> None:
@@ -262,15 +261,10 @@ def standing_of(record: TorrentRecord) -> str:
     """Where a torrent stands, in one line."""
     if record.metainfo is None:
         return f"{title_of(record)}: fetching metadata, {_peers(record)}"
-    return ", ".join(
-        (
-            f"{title_of(record)}: {state_of(record)} {record.status.progress:.0%} of "
-            f"{format_size(record.status.wanted_bytes)}",
-            format_rate(record.status.download_rate),
-            _peers(record),
-            f"ETA {eta_of(record)}",
-        )
-    )
+    status = record.status
+    done = f"{state_of(record)} {status.progress:.0%} of {format_size(status.wanted_bytes)}"
+    parts = (done, format_rate(status.download_rate), _peers(record), f"ETA {eta_of(record)}")
+    return f"{title_of(record)}: {', '.join(parts)}"
 
 
 def state_of(record: TorrentRecord) -> str:
@@ -315,16 +309,6 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def display_for(board: Board, *, as_json: bool, is_quiet: bool) -> Display:
-    """Choose a display for this process's standard output."""
-    if as_json:
-        return JsonLines(board, sys.stdout.buffer, is_quiet=is_quiet)
-    if is_quiet:
-        return Silence()
-    if sys.stdout.isatty():
-        from revaer.cli.bars import Bars, console_of
-
-        console = console_of(sys.stdout)
-        if console.is_terminal and not console.is_dumb_terminal:
-            return Bars(board, console)
-    return PlainLines(board, sys.stdout)
+def _again(message: str) -> str:
+    """How to do what a fault's remedy asks for, here, where no server waits for a command."""
+    return " (run the same command again)" if message.endswith("resume") else ""

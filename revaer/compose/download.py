@@ -9,6 +9,7 @@ from typing import Any
 
 from actors import (
     ActorSystem,
+    AskTimeout,
     ExitReason,
     ShutdownPhase,
     ShutdownReport,
@@ -35,7 +36,7 @@ from revaer.domain.errors import (
     RevaerError,
     StoreDownError,
 )
-from revaer.domain.ids import UNLIMITED, BytesPerSecond, InfoHash
+from revaer.domain.ids import UNLIMITED, BytesPerSecond, InfoHash, Revision
 from revaer.domain.paths import PathPolicy
 from revaer.domain.selection import SelectionRules, priorities_for
 from revaer.domain.torrent import TorrentDescription, TorrentSource
@@ -114,7 +115,7 @@ class DownloadRun:
         """Judge the sources, lock the output directory, and build the tree.
 
         Raises:
-            InvalidInputError: a source, path or selection that cannot be used; the message names it.
+            InvalidInputError: a source, path or selection that cannot be used, which is named.
             StoreLockedError: another process downloads into this directory.
             StoreDownError: the directory cannot be written.
             EngineUnsupportedError: the installed libtorrent lacks what is needed.
@@ -133,7 +134,7 @@ class DownloadRun:
         )
         self.wanted: tuple[InfoHash, ...] = tuple(self._sources)
         self.resumed: frozenset[InfoHash] = frozenset(self._store.known()) & set(self.wanted)
-        self._table = BoardTable(projections)
+        self._table = BoardTable(projections, first_revision=Revision(int(time.time() * 1e6)))
         self._feed = HubFeed(EventRing(wall_clock=time.time))
         self._holder = EngineHolder(LibtorrentEngine, _settings(options))
         watch = ActorEvents()
@@ -160,6 +161,8 @@ class DownloadRun:
         )
         watch.attach(self._system)
         self._gateway = ActorGateway(self._system)
+        self.is_saved = True
+        """False once `stop` had to end without an answer from the store."""
 
     @property
     def board(self) -> Board:
@@ -196,7 +199,10 @@ class DownloadRun:
         """Save everything, stop the actors, close the engine and the store; idempotent."""
         report = self._system.stop("the command ends")
         self._holder.close()
-        self._store.close(clean=True)
+        try:
+            self._store.close(clean=True)
+        except StoreDownError:
+            self.is_saved = False  # a full disk: the next start finds an unclean end
         self._feed.close()
         return report
 
@@ -270,7 +276,10 @@ class DownloadRun:
                 self._gateway.execute(SelectFiles(info_hash, selection=options.selection))
             if options.sequential != record.spec.sequential:
                 self._gateway.execute(SetSequential(info_hash, options.sequential))
-        self._gateway.execute(ResumeTorrent(info_hash))
+        try:
+            self._gateway.execute(ResumeTorrent(info_hash))
+        except InvalidInputError:
+            return  # a magnet's file list, refused again: the board says so, the others go on
         if options.peers:
             self._gateway.execute(ConnectPeers(info_hash, options.peers))
 
@@ -280,6 +289,8 @@ class DownloadRun:
             session.ask(Quiesce(), timeout_s=max(time_left_s, 0.1))
         except Unavailable:
             return  # nothing runs that could be saved
+        except AskTimeout:
+            self.is_saved = False
 
 
 def _start_error(failed: StartFailed) -> RevaerError:

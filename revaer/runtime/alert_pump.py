@@ -4,16 +4,19 @@ import select
 import time
 from collections import deque
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from actors import Address, ChildState, LoopActor, MailboxFull, StartChild, Unavailable
 from revaer.domain import facts as f
-from revaer.domain.ids import InfoHash
-from revaer.ports.engine import TorrentEngine
 from revaer.runtime.board import ApplyFacts
 from revaer.runtime.engine_holder import EngineHolder
 from revaer.runtime.messages import EngineReported
 from revaer.runtime.progress import TorrentFacts
 from revaer.runtime.routing import is_worth_a_coalescer, route
+
+if TYPE_CHECKING:
+    from revaer.domain.ids import InfoHash
+    from revaer.ports.engine import TorrentEngine
 
 BOARD_PATH = "board"
 SESSION_PATH = "engine.session"

@@ -45,29 +45,30 @@ class CommandDesk:
         """
         match command:
             case cmd.AddTorrent():
-                return self._add(command)
+                outcome = self._add(command)
             case cmd.PauseTorrent(info_hash):
-                return self._pause(info_hash)
+                outcome = self._pause(info_hash)
             case cmd.ResumeTorrent(info_hash):
-                return self._resume(info_hash)
+                outcome = self._resume(info_hash)
             case cmd.RecheckTorrent(info_hash):
-                return self._recheck(info_hash)
+                outcome = self._recheck(info_hash)
             case cmd.RemoveTorrent(info_hash, with_data):
-                return self._remove(info_hash, with_data=with_data)
+                outcome = self._remove(info_hash, with_data=with_data)
             case cmd.SelectFiles():
-                return self._select(command)
+                outcome = self._select(command)
             case cmd.SetSequential(info_hash, sequential):
                 spec = self._parts.running(info_hash)
-                return self._change(replace(spec, sequential=sequential))
+                outcome = self._change(replace(spec, sequential=sequential))
             case cmd.SetTorrentLimits(info_hash, download, upload):
                 spec = self._parts.running(info_hash)
-                return self._change(replace(spec, download_limit=download, upload_limit=upload))
+                outcome = self._change(replace(spec, download_limit=download, upload_limit=upload))
             case cmd.ConnectPeers(info_hash, peers):
                 spec = self._parts.running(info_hash)
                 self._parts.engine.connect(spec.info_hash, peers)
-                return Outcome(spec.info_hash, ())
+                outcome = Outcome(spec.info_hash, ())
             case _:
                 assert_never(command)
+        return outcome
 
     def _add(self, command: cmd.AddTorrent) -> Outcome:
         parts = self._parts
@@ -171,9 +172,7 @@ class CommandDesk:
         parts = self._parts
         spec = parts.running(info_hash)
         parts.engine.recheck(spec.info_hash)
-        return Outcome(
-            spec.info_hash, (FaultCleared(spec.info_hash), parts.fresh(spec.info_hash))
-        )
+        return Outcome(spec.info_hash, (FaultCleared(spec.info_hash), parts.fresh(spec.info_hash)))
 
     def _remove(self, info_hash: InfoHash, *, with_data: bool) -> Outcome:
         parts = self._parts
@@ -181,6 +180,9 @@ class CommandDesk:
         parts.store.bury(spec.info_hash, with_data=with_data)
         parts.roster.drop(spec.info_hash, with_data=with_data)
         parts.saver.forget(spec.info_hash)
+        if with_data:
+            # files must not be gone while a power loss could still bring the torrent back
+            parts.store.sync()
         if parts.engine.knows(spec.info_hash):
             parts.engine.remove(spec.info_hash, with_data=with_data)
         else:

@@ -81,9 +81,7 @@ class EngineHolder:
     def remember_limits(self, *, download: BytesPerSecond, upload: BytesPerSecond) -> None:
         """Let an engine that is opened later start with these limits."""
         with self._lock:
-            self._settings = replace(
-                self._settings, download_limit=download, upload_limit=upload
-            )
+            self._settings = replace(self._settings, download_limit=download, upload_limit=upload)
 
     def set_interest(self, topics: frozenset[str]) -> None:
         """Have pieces and peers reported while somebody listens, by this engine and the next."""

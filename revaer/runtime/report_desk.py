@@ -7,7 +7,7 @@ import structlog
 from revaer.domain import facts as f
 from revaer.domain.errors import PathRefusedError, RevaerError, SelectionError, StoreDownError
 from revaer.domain.ids import NEVER, InfoHash
-from revaer.domain.torrent import Fault, FaultCode, Metainfo, StopReason
+from revaer.domain.torrent import Activity, Fault, FaultCode, Metainfo, StopReason
 from revaer.runtime.session_parts import SessionParts, fault_of, wanted_files
 
 log = structlog.get_logger(__name__)
@@ -28,34 +28,40 @@ class ReportDesk:
 
         Reports about torrents that are gone are normal (they were on their way) and ignored.
         """
+        shown: tuple[f.TorrentFact, ...] = ()
         match fact:
             case f.TorrentGone():
                 self._gone(fact)
-                return ()
             case f.ResumeDataReady():
                 self._store(fact)
-                return ()
             case f.ResumeDataFailed():
                 self._parts.saver.give_up(fact)
-                return ()
             case f.AlertsDropped():
-                return self.catch_up()
+                shown = self.catch_up()
+            case f.FaultRaised() | f.FaultCleared():
+                shown = (fact,)
+            case (
+                f.MetadataReceived(info_hash)
+                | f.DownloadFinished(info_hash)
+                | f.CacheFlushed(info_hash)
+                | f.TorrentChecked(info_hash)
+                | f.ResumeRejected(info_hash)
+            ) if self._parts.roster.find(info_hash) is not None:
+                shown = self._about_a_torrent(fact)
             case _:
                 pass
-        info_hash = getattr(fact, "info_hash", None)
-        if info_hash is None or self._parts.roster.find(info_hash) is None:
-            return ()
+        return shown
+
+    def _about_a_torrent(self, fact: f.Fact) -> tuple[f.TorrentFact, ...]:
         match fact:
-            case f.FaultRaised() | f.FaultCleared():
-                return (fact,)  # after the answer to the command that brought it about
             case f.MetadataReceived(info_hash, metainfo):
                 return self.metadata(info_hash, metainfo)
-            case f.DownloadFinished(info_hash):
-                self.finished(info_hash)
             case f.CacheFlushed(info_hash):
                 return self._flushed(info_hash)
+            case f.DownloadFinished(info_hash):
+                self.finished(info_hash)
             case f.TorrentChecked(info_hash):
-                self._parts.saver.request(info_hash)
+                self._checked(info_hash)
             case f.ResumeRejected(info_hash, reason):
                 log.warning("resume_data_rejected", info_hash=info_hash, reason=reason)
             case _:
@@ -116,6 +122,12 @@ class ReportDesk:
                 self._gone(f.TorrentGone(info_hash))
         return tuple(facts)
 
+    def _checked(self, info_hash: InfoHash) -> None:
+        """Keep what a full check found; the quick one at every start found nothing new."""
+        record = self._parts.board.get(info_hash)
+        if record is not None and record.status.activity is Activity.CHECKING:
+            self._parts.saver.request(info_hash)
+
     def _flushed(self, info_hash: InfoHash) -> tuple[f.TorrentFact, ...]:
         if info_hash not in self._awaiting_flush:
             return ()
@@ -123,7 +135,8 @@ class ReportDesk:
         parts = self._parts
         spec = parts.roster.get(info_hash)
         report = parts.fresh(info_hash)
-        metainfo = parts.engine.metainfo(info_hash)
+        record = parts.board.get(info_hash)
+        metainfo = record.metainfo if record is not None else None
         if metainfo is None or not report.status.is_finished:
             return (report,)
         wanted = wanted_files(spec, metainfo)
@@ -136,7 +149,7 @@ class ReportDesk:
         if at == NEVER:
             at = parts.now()
             parts.keep(replace(spec, completed_at=at))
-        parts.saver.request(info_hash)
+            parts.saver.request(info_hash)
         return (report, f.PayloadVerified(info_hash, at))
 
     def _store(self, answer: f.ResumeDataReady) -> None:

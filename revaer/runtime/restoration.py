@@ -47,9 +47,7 @@ def restore(
     facts: list[f.TorrentFact] = []
     for stored in restored.torrents:
         for problem in stored.problems:
-            log.warning(
-                "resume_data_damage", info_hash=stored.spec.info_hash, problem=problem
-            )
+            log.warning("resume_data_damage", info_hash=stored.spec.info_hash, problem=problem)
         parts.roster.put(stored.spec)
         if is_adopted and parts.engine.knows(stored.spec.info_hash):
             facts.extend(_adopt(parts, reports, stored))
@@ -61,9 +59,7 @@ def restore(
     return tuple(facts)
 
 
-def _run(
-    parts: SessionParts, stored: StoredTorrent, *, recheck: bool
-) -> Iterator[f.TorrentFact]:
+def _run(parts: SessionParts, stored: StoredTorrent, *, recheck: bool) -> Iterator[f.TorrentFact]:
     spec = stored.spec
     was_complete = spec.completed_at != NEVER
     metainfo: Metainfo | None = None
@@ -145,9 +141,7 @@ def _finish_removal(parts: SessionParts, tombstone: Tombstone) -> None:
     stored = tombstone.stored
     info_hash: InfoHash = stored.spec.info_hash
     try:
-        if parts.engine.knows(info_hash) or (
-            tombstone.with_data and _add_to_delete(parts, stored)
-        ):
+        if parts.engine.knows(info_hash) or (tombstone.with_data and _add_to_delete(parts, stored)):
             parts.roster.drop(info_hash, with_data=tombstone.with_data)
             parts.engine.remove(info_hash, with_data=tombstone.with_data)
             return

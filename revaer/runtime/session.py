@@ -75,7 +75,7 @@ class SessionActor(ThreadActor):
         self._ports = ports
         self._quiescing: Reply | None = None
         self._since_save_s = 0.0
-        self._reported_trouble = ""
+        self._troubles: dict[str, str] = {}
         self._file_turn = 0
 
     def on_start(self) -> None:
@@ -101,27 +101,27 @@ class SessionActor(ThreadActor):
         self._show(facts)
         ports.holder.confirm()
         self.every(TICK_S, Tick())
-        log.info(
-            "session_ready", torrents=len(self._parts.roster), adopted=lease.is_adopted
-        )
+        log.info("session_ready", torrents=len(self._parts.roster), adopted=lease.is_adopted)
 
     def on_receive(self, message: Any) -> Any:
         """Commands are answered with their outcome, once the board shows it."""
+        answer: Any = None
         match message:
             case EngineReported(facts):
-                return self._take(facts)
+                self._take(facts)
             case Tick():
-                return self._tick()
+                self._tick()
             case Quiesce():
-                return self._quiesce()
+                self._quiesce()
             case Republish():
-                return self._republish()
-            case cmd.SetGlobalLimits(download, upload):
-                return self._set_global_limits(message)
+                self._republish()
+            case cmd.SetGlobalLimits():
+                answer = self._set_global_limits(message)
             case _ if isinstance(message, cmd.TorrentCommand):
-                return self._execute(message)
+                answer = self._execute(message)
             case _:
-                return super().on_receive(message)
+                self.unknown(message)
+        return answer
 
     def _execute(self, command: cmd.TorrentCommand) -> cmd.CommandDone:
         self._refuse_when_quiescing()
@@ -143,6 +143,8 @@ class SessionActor(ThreadActor):
         for fact in facts:
             if isinstance(fact, f.SessionFailed):
                 self._session_failed(fact)
+            if isinstance(fact, f.ListenSucceeded | f.ListenFailed):
+                self._hear_listening(fact)
             shown.extend(self._reports.take(fact))
         if shown:
             self._board.tell_or_drop(ApplyFacts(tuple(shown)))
@@ -194,13 +196,23 @@ class SessionActor(ThreadActor):
             self._board.tell_or_drop(ApplyFacts(tuple(facts)))
 
     def _tell_health(self) -> None:
-        trouble = self._parts.saver.trouble
-        if trouble == self._reported_trouble:
+        self._set_health("resume_store", self._parts.saver.trouble)
+
+    def _hear_listening(self, fact: f.ListenSucceeded | f.ListenFailed) -> None:
+        """Deaf on one address of several is no trouble; deaf on all is."""
+        cause = ""
+        if isinstance(fact, f.ListenFailed) and not self._parts.engine.listen_ports():
+            cause = f"cannot accept peers on {fact.interface}: {fact.reason}"
+        self._set_health("network", cause)
+
+    def _set_health(self, component: str, cause: str) -> None:
+        """Announce a component's health when it changes; no cause means that it is well."""
+        if self._troubles.get(component, "") == cause:
             return
-        self._reported_trouble = trouble
-        status = "degraded" if trouble else "ok"
-        log.warning("resume_store_health", status=status, cause=trouble)
-        event = ev.HealthChanged("resume_store", status, trouble)
+        self._troubles[component] = cause
+        status = "degraded" if cause else "ok"
+        log.warning("health_changed", component=component, status=status, cause=cause)
+        event = ev.HealthChanged(component, status, cause)
         self._events.tell_or_drop(Publish(((event, self._ports.board.revision),)))
 
     def _quiesce(self) -> None:
@@ -211,16 +223,16 @@ class SessionActor(ThreadActor):
             parts.engine.quiesce()
             parts.saver.saved = parts.saver.failed = 0
             parts.saver.queue(
-                spec.info_hash
-                for spec in parts.roster
-                if self._is_worth_saving(spec.info_hash)
+                spec.info_hash for spec in parts.roster if self._is_worth_saving(spec.info_hash)
             )
             parts.saver.request_all_waiting()
         self._answer_when_quiet()
 
     def _is_worth_saving(self, info_hash: InfoHash) -> bool:
         record = self._ports.board.get(info_hash)
-        return record is None or record.status.needs_save or not record.status.is_paused
+        if record is None or record.status.needs_save:
+            return True
+        return not (record.is_verified or record.status.is_paused)
 
     def _answer_when_quiet(self) -> None:
         saver = self._parts.saver

@@ -1,4 +1,4 @@
-"""Revaer's supervision tree; the download command, tests, library and server differ in ports only."""
+"""Revaer's supervision tree; command line, tests, library and server differ in ports only."""
 
 from dataclasses import dataclass, field
 
@@ -18,6 +18,7 @@ from revaer.runtime.alert_pump import AlertPump
 from revaer.runtime.board import BoardActor
 from revaer.runtime.board_table import BoardTable
 from revaer.runtime.event_hub import EventHub, HubFeed
+from revaer.runtime.intake import FactIntake
 from revaer.runtime.progress import ProgressCoalescer
 from revaer.runtime.session import SessionActor, SessionPorts
 from revaer.runtime.store_sync import StoreSync
@@ -55,9 +56,16 @@ class EnginePolicies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnginePorts:
-    """Everything the engine's part of the tree needs from outside."""
+    """Everything the engine's part of the tree needs from outside.
+
+    Attributes:
+        session: what the session actor is given.
+        intake: where the coalescers' facts wait for the board.
+        policies: how the actors are restarted.
+    """
 
     session: SessionPorts
+    intake: FactIntake = field(default_factory=FactIntake)
     policies: EnginePolicies = field(default_factory=EnginePolicies)
 
 
@@ -73,7 +81,9 @@ def engine_tree(ports: EnginePorts) -> ChildSpec:
     def coalescer(key: str) -> ChildSpec:
         return ChildSpec(
             name=key,
-            factory=lambda: ProgressCoalescer(passivate_after_s=policies.coalescer_idle_s),
+            factory=lambda: ProgressCoalescer(
+                intake=ports.intake, passivate_after_s=policies.coalescer_idle_s
+            ),
             restart=Restart.TRANSIENT,
             wait=policies.wait,
         )
@@ -122,10 +132,11 @@ def root_tree(*, table: BoardTable, feed: HubFeed, engine: EnginePorts) -> Child
     """The root with what the engine leans on: the board and the event hub start first."""
     holder = engine.session.holder
     children = (
+        ChildSpec(name="events", factory=lambda: EventHub(feed, switch_on=holder.set_interest)),
         ChildSpec(
-            name="events", factory=lambda: EventHub(feed, switch_on=holder.set_interest)
+            name="board",
+            factory=lambda: BoardActor(table, intake=engine.intake, source_path="engine.session"),
         ),
-        ChildSpec(name="board", factory=lambda: BoardActor(table, source_path="engine.session")),
         engine_tree(engine),
     )
     return ChildSpec(

@@ -53,7 +53,7 @@ def _add(engine: LibtorrentEngine, number: int, directory: Path) -> None:
     )
     for piece in range(maker.num_pieces()):
         maker.set_hash(piece, (number + 1).to_bytes(20, "big"))
-    data = lt.bencode(maker.generate())  # type: ignore[arg-type] # the stub is too narrow
+    data = lt.bencode(maker.generate())
     info_hash = InfoHash(str(lt.load_torrent_buffer(data).info_hashes.v1))
     spec = TorrentSpec(
         info_hash=info_hash,

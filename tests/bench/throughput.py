@@ -87,7 +87,7 @@ def revaer_run(payload: Payload, seeder: Seeder, directory: Path) -> float:
         )
         delivery = subscription.next(LIMIT_S)
         took = time.perf_counter() - began
-        if not isinstance(getattr(delivery, "event", None), TorrentCompleted):
+        if getattr(delivery, "topic", "") != TorrentCompleted.topic:
             raise RuntimeError(f"not complete within {LIMIT_S} s: {delivery}")
     _check(payload, directory)
     return took

@@ -68,8 +68,8 @@ class Running:
 
     def wait_for(self, wanted: Callable[[Line], bool], *, within_s: float = END_S) -> Line:
         """The first JSON line that is wanted; fails when the command ends without one."""
-
-        return json.loads(self._wait(lambda text: wanted(json.loads(text)), within_s))
+        line: Line = json.loads(self._wait(lambda text: wanted(json.loads(text)), within_s))
+        return line
 
     def wait_out(self, part: str, *, within_s: float = END_S) -> str:
         """The first line on standard output that holds `part`."""
@@ -173,7 +173,7 @@ class Download:
         """Start the command; peers come as `--peer` options."""
         named = [text for host, port in peers for text in ("--peer", f"{host}:{port}")]
         return self.processes.start(
-            ["download", *map(str, arguments), "-o", str(self.output), *LOCAL, *named],
+            ["download", *LOCAL, *map(str, arguments), "-o", str(self.output), *named],
             environment(**env),
             self.output.parent,
         )

@@ -68,7 +68,7 @@ def started(rig: EngineRig, payload: Payload, seeder: Seeder) -> InfoHash:
 
 def crash(rig: EngineRig) -> None:
     """Send the session a report that no code can read: a bug, as far as it can tell."""
-    rig.system.address("engine.session").tell(EngineReported(cast(Any, None)))
+    rig.system.address("engine.session").tell(EngineReported(cast("Any", None)))
 
 
 def generation(rig: EngineRig) -> int:
@@ -95,7 +95,7 @@ def test_a_crash_in_mid_transfer_is_adopted_and_the_peers_stay(
         eventually(lambda: generation(rig) == 2, within_s=20.0)
         rig.wait_complete(info_hash)
 
-        heard = [delivery for delivery in iter(lambda: subscription.next(0.1), None)]
+        heard = list(iter(lambda: subscription.next(0.1), None))
         topics = [getattr(delivery, "topic", "") for delivery in heard]
         assert rig.holder.current() is engine
         assert "actor.restarted" in topics
@@ -106,16 +106,12 @@ def test_a_crash_in_mid_transfer_is_adopted_and_the_peers_stay(
         assert rig.record(info_hash).state is TorrentState.SEEDING
 
 
-def test_commands_work_after_an_adoption(
-    tmp_path: Path, payload: Payload, seeder: Seeder
-) -> None:
+def test_commands_work_after_an_adoption(tmp_path: Path, payload: Payload, seeder: Seeder) -> None:
     with EngineRig(root=tmp_path / "out", open_engine=LibtorrentEngine) as rig:
         info_hash = started(rig, payload, seeder)
         crash(rig)
         eventually(lambda: generation(rig) == 2, within_s=20.0)
-        eventually(
-            lambda: node(rig, "engine.session")["state"] == "running", within_s=20.0
-        )
+        eventually(lambda: node(rig, "engine.session")["state"] == "running", within_s=20.0)
 
         done = rig.gateway.execute(PauseTorrent(info_hash), timeout_s=30.0)
 
@@ -136,7 +132,7 @@ def test_a_second_failed_adoption_rebuilds_the_engine_from_the_store(
         ),
     )
     with rig:
-        store = cast(StubbornStore, rig.resume_store)
+        store = cast("StubbornStore", rig.resume_store)
         info_hash = started(rig, payload, seeder)
         engine = rig.holder.current()
         store.failures = 2
@@ -157,7 +153,7 @@ def test_four_deaths_leave_a_failed_engine_a_live_report_and_another_try(
 ) -> None:
     rig = EngineRig(root=tmp_path / "out", open_engine=LibtorrentEngine, store=StubbornStore)
     with rig:
-        store = cast(StubbornStore, rig.resume_store)
+        store = cast("StubbornStore", rig.resume_store)
         info_hash = started(rig, payload, seeder)
         before = rig.record(info_hash)
         store.failures = 3
@@ -176,9 +172,7 @@ def test_four_deaths_leave_a_failed_engine_a_live_report_and_another_try(
         assert payload.is_whole_in(tmp_path / "out")
 
 
-def test_limits_set_while_running_survive_a_rebuild(
-    tmp_path: Path, payload: Payload
-) -> None:
+def test_limits_set_while_running_survive_a_rebuild(tmp_path: Path, payload: Payload) -> None:
     with EngineRig(root=tmp_path / "out", open_engine=LibtorrentEngine) as rig:
         rig.holder.remember_limits(
             download=BytesPerSecond(1_000_000), upload=BytesPerSecond(500_000)

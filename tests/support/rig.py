@@ -120,9 +120,7 @@ class EngineRig:
 
     def wait_complete(self, *torrents: InfoHash, within_s: float = 60.0) -> None:
         """Wait until every wanted byte of these is known to be on disk."""
-        eventually(
-            lambda: all(self.record(one).is_verified for one in torrents), within_s=within_s
-        )
+        eventually(lambda: all(self.record(one).is_verified for one in torrents), within_s=within_s)
 
     def _quiesce(self, time_left_s: float) -> None:
         self.system.address("engine.session").ask(Quiesce(), timeout_s=max(time_left_s, 0.1))

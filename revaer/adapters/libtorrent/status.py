@@ -67,8 +67,6 @@ def reports(
             flags = update.flags
             paused = (flags & _PAUSED) != 0
             seeds = update.num_seeds
-            # Of a small file, all of its shared piece counts as done: progress may pass 1.
-            progress = update.progress
             swarm_seeds = update.num_complete
             if swarm_seeds < 0:
                 swarm_seeds = update.list_seeds
@@ -96,7 +94,8 @@ def reports(
                     update.moving_storage,
                     update.has_metadata,
                     _error_text(update, entry) if update.error else "",
-                    progress if progress < 1.0 else 1.0,
+                    # Of a small file, all of its shared piece counts as done: it may pass 1.
+                    min(1.0, update.progress),
                     update.total,
                     update.total_wanted,
                     update.total_wanted_done,

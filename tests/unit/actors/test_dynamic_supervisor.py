@@ -153,6 +153,63 @@ def test_no_message_is_lost_between_a_child_that_goes_to_sleep_and_its_successor
     assert lost < total / 2
 
 
+def test_messages_that_meet_an_ending_child_all_reach_its_successor_in_order() -> None:
+    received: list[object] = []
+    ending, gate = threading.Event(), threading.Event()
+
+    class Sleepy(Probe):
+        def on_receive(self, message: object) -> object:
+            if message == "sleep":
+                self.stop()
+            return super().on_receive(message)
+
+        def on_stop(self) -> None:
+            ending.set()
+            gate.wait(30)
+
+    def template(key: str) -> ChildSpec:
+        return ChildSpec(name=key, factory=lambda: Sleepy(received), restart=Restart.TRANSIENT)
+
+    with run_system(dynamic(template)) as system:
+        pool = system.address("pool")
+        pool.tell(StartChild("k", first_message="sleep"))
+        assert ending.wait(10)
+        for message in ("one", "two", "three"):
+            pool.tell(StartChild("k", first_message=message))
+        started = pool.ask_later(StartChild("k"))
+        gate.set()
+        assert started.get(timeout_s=10).path == "pool.k"
+        eventually(lambda: received == ["sleep", "one", "two", "three"])
+        assert system.health()["dead_letters_total"] == 0
+        assert node(system, "pool")["generation"] == 1
+
+
+def test_messages_that_wait_for_a_child_are_counted_when_the_supervisor_dies() -> None:
+    ending, gate = threading.Event(), threading.Event()
+
+    class Sleepy(PooledPlayer):
+        def on_stop(self) -> None:
+            ending.set()
+            gate.wait(30)
+
+    def template(key: str) -> ChildSpec:
+        if key == "bad":
+            raise SystemExit(1)
+        return spec(key, Sleepy, restart=Restart.TRANSIENT, shutdown_timeout_s=30.0)
+
+    with run_system(dynamic(template)) as system:
+        pool = system.address("pool")
+        pool.tell(StartChild("k", first_message=Leave()))
+        assert ending.wait(10)
+        for message in ("one", "two", "three"):
+            pool.tell(StartChild("k", first_message=message))
+        pool.tell(StartChild("bad"))
+        eventually(lambda: node(system, "pool")["messages"]["failed"] == 1)
+        gate.set()
+        eventually(lambda: node(system, "pool")["generation"] == 2)
+        assert system.health()["dead_letters_total"] == 3
+
+
 def test_a_child_can_be_stopped() -> None:
     log = Script()
 

@@ -28,7 +28,7 @@ from tests.unit.actors.fault_plan import Fault, FaultPlan
 if TYPE_CHECKING:
     from actors import ActorSystem
 
-SEEDS = scaled(8, 200)
+SEEDS = scaled(6, 200)
 MESSAGES = 40
 FAULTS = 4
 GENEROUS = RestartLimit(max_restarts=10_000, window_s=60.0)

@@ -182,7 +182,7 @@ def test_an_actor_whose_thread_cannot_start_stays_registered_and_blocks_stop_all
         pykka.ActorRegistry.stop_all()
         print("stop_all returned")
         """,
-        timeout_s=3,
+        timeout_s=2,
     )
     assert code is None, output
     assert "alive True" in output

@@ -129,7 +129,7 @@ def test_in_a_storm_of_crashes_no_ask_is_left_without_an_answer(
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_no_ask_is_lost_between_a_mailbox_and_its_closing(kind: type[_Player]) -> None:
     """Three askers against one stop, again and again: every future is resolved."""
-    stops = scaled(60, 400)
+    stops = scaled(30, 400)
     futures: list[Future] = []
     counts: Counter[str] = Counter()
 

@@ -399,6 +399,34 @@ def test_a_hang_that_must_not_be_replaced_ends_everything_above_it() -> None:
     eventually(lambda: not any(t.name.startswith("actor-") for t in threading.enumerate()))
 
 
+def test_a_supervisor_that_is_stuck_in_a_factory_is_given_up_with_its_children() -> None:
+    gate, stuck = threading.Event(), threading.Event()
+    made: list[int] = []
+
+    def factory() -> ThreadPlayer:
+        made.append(1)
+        if len(made) == 2:
+            stuck.set()
+            gate.wait(30)
+        return ThreadPlayer()
+
+    blocking = ChildSpec(name="y", factory=factory, wait=AT_ONCE, shutdown_timeout_s=0.05)
+    inner = nested("n", spec("x", shutdown_timeout_s=0.05), blocking, shutdown_timeout_s=0.05)
+    with run_system(inner) as system:
+        system.address("n.y").tell(BOOM)
+        assert stuck.wait(10)
+        system.restart("n")
+        eventually(lambda: generation_of(system.address("n.x")) == 3)
+        eventually(lambda: generation_of(system.address("n.y")) == 3)
+        eventually(lambda: not any(t.name == "actor-n.x-1" for t in threading.enumerate()))
+        assert node(system, "n")["abandoned"] == 1
+        gate.set()
+        eventually(lambda: system.health()["status"] == "ok")
+        # What the stuck one was about to start has not come between.
+        assert generation_of(system.address("n.y")) == 3
+        assert len(made) == 3
+
+
 # --- stops ---------------------------------------------------------------------------------------
 
 

@@ -201,6 +201,22 @@ def test_a_stop_never_takes_longer_than_its_budget_and_lets_everybody_else_end()
     eventually(no_actor_threads)
 
 
+def test_a_stop_also_hurries_what_was_being_stopped_already() -> None:
+    gate, entered, log = threading.Event(), threading.Event(), Script()
+    stuck = spec("stuck", shutdown_timeout_s=60.0)
+    system = ActorSystem(nested("root", spec("a", script=log), stuck), shutdown_budget_s=2.0)
+    system.start(10)
+    system.address("stuck").tell(Hold(gate, entered))
+    assert entered.wait(10)
+    system.restart("stuck")
+    await_state(system, "stuck", "stopping")
+    report = system.stop()
+    assert report.abandoned == ("stuck",)
+    assert log.log[-1] == "a#1 stop"
+    gate.set()
+    eventually(no_actor_threads)
+
+
 def test_stopping_twice_gives_the_same_report() -> None:
     with run_system(spec("a")) as system:
         first = system.stop("first")
@@ -235,6 +251,59 @@ def test_time_for_decisions_comes_from_the_clock_that_was_passed_in() -> None:
         eventually(lambda: received == ["tick", "tick", "once"])
         assert system.address("a").ask("done", timeout_s=10) is None
     assert received == ["tick", "tick", "once", "done"]
+
+
+def test_a_period_that_was_missed_is_not_made_up_for() -> None:
+    timers = ManualTimers(ManualClock())
+    received: list[object] = []
+    entered, gate = threading.Event(), threading.Event()
+
+    class Slow(Probe):
+        def on_start(self) -> None:
+            self.every(10, "tick")
+
+        def on_receive(self, message: object) -> object:
+            if message == "tick" and not received:
+                entered.set()
+                gate.wait(30)
+            return super().on_receive(message)
+
+    child = ChildSpec(name="a", factory=lambda: Slow(received))
+    with run_system(child, clock=timers.clock, timers=timers) as system:
+        timers.advance(10)
+        assert entered.wait(10)
+        timers.advance(35)
+        gate.set()
+        system.address("a").ask("one", timeout_s=10)
+        timers.advance(9)
+        system.address("a").ask("two", timeout_s=10)
+        timers.advance(1)
+        eventually(lambda: received == ["tick", "one", "two", "tick"])
+
+
+def test_a_timer_can_be_cancelled_when_its_message_is_queued_already() -> None:
+    timers = ManualTimers(ManualClock())
+    received: list[object] = []
+    armed, gate = threading.Event(), threading.Event()
+
+    class Regretful(Probe):
+        def on_receive(self, message: object) -> object:
+            if message == "arm":
+                timer = self.after(1, "never")
+                armed.set()
+                gate.wait(30)
+                assert timer.cancel()
+                assert not timer.cancel()
+            return super().on_receive(message)
+
+    child = ChildSpec(name="a", factory=lambda: Regretful(received))
+    with run_system(child, clock=timers.clock, timers=timers) as system:
+        system.address("a").tell("arm")
+        assert armed.wait(10)
+        assert timers.advance(1) >= 1
+        gate.set()
+        system.address("a").ask("end", timeout_s=10)
+    assert received == ["arm", "end"]
 
 
 def test_a_timer_ends_with_its_generation() -> None:

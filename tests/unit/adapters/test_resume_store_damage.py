@@ -488,3 +488,23 @@ def test_the_documents_are_plain_json(directory: Path) -> None:
 def test_other_tools_still_read_the_torrent_file(directory: Path) -> None:
     """What is appended comes after the end of the bencoded dictionary."""
     assert (directory / f"{A}.torrent").read_bytes().startswith(METAINFO)
+
+
+def test_a_sync_that_fails_is_done_again_by_the_next_one(directory: Path) -> None:
+    with opened(directory) as store:
+        for index in range(20):
+            store.put_blob(A, b"%d" % index)
+            store.put(spec_of(InfoHash(f"{index:040x}")), METAINFO)
+        blob = directory / f"{A}.fastresume"
+        blob.rename(blob.with_suffix(".aside"))
+        _link_in_a_circle(blob)
+        with pytest.raises(StoreDownError, match="cannot sync"):
+            store.sync()
+        blob.unlink()
+        blob.with_suffix(".aside").rename(blob)
+        assert store.sync() > 40
+        assert store.sync() == 0
+
+
+def _link_in_a_circle(path: Path) -> None:
+    path.symlink_to(path.name)

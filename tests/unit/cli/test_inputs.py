@@ -94,7 +94,7 @@ def test_an_endpoint_is_split_at_its_last_colon(text: str, expected: tuple[str, 
         ("a:99999999999999999999", "give 1 to 65535"),
         ("a:-1", "is not a port"),
         ("a:1.0", "is not a port"),
-        ("a:²", "is not a port"),  # noqa: RUF001 - a digit that is no number to int()
+        ("a:²", "is not a port"),
     ],
 )
 def test_an_endpoint_of_another_form_is_refused(text: str, told: str) -> None:
@@ -147,7 +147,7 @@ def test_an_interface_is_a_device_or_an_address_of_this_machine() -> None:
     assert read_interface(None) == ""
     assert read_interface("lo") == "lo"
     assert read_interface("127.0.0.1") == "127.0.0.1"
-    with pytest.raises(InvalidInputError, match="no network device tun77; there are .*lo"):
+    with pytest.raises(InvalidInputError, match=r"no network device tun77; there are .*lo"):
         read_interface("tun77")
     with pytest.raises(InvalidInputError, match="does not have that address"):
         read_interface("192.0.2.1")

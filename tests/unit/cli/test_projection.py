@@ -59,7 +59,7 @@ def test_a_magnet_without_metadata_has_no_files_and_no_content_path() -> None:
     ids=["moving", "standing", "writing", "complete", "for-ever"],
 )
 def test_the_time_left_is_only_given_when_somebody_can_say(
-    progress: float, rate: int, verified: bool, expected: int | None
+    progress: float, rate: int, *, verified: bool, expected: int | None
 ) -> None:
     assert eta_s(record_of(progress=progress, rate=rate, is_verified=verified)) == expected
 

@@ -46,6 +46,9 @@ class Run:
         self.board.commit([RowChange(one.info_hash, one, EVERYTHING) for one in records])
         return self.look()
 
+    def is_over(self) -> bool:
+        return self.watch.is_over
+
     def look(self) -> list[Notice]:
         return self.watch.look(self.board, self.now)
 
@@ -100,20 +103,20 @@ def test_the_metadata_of_a_magnet_is_told_also_when_it_came_before_anybody_looke
 def test_a_run_is_over_when_every_torrent_is_complete_or_failed() -> None:
     run = Run(HASH, OTHER)
     run.show(record_of(), record_of(info_hash=OTHER))
-    assert not run.watch.is_over
+    assert not run.is_over()
     assert kinds(run.show(record_of(is_verified=True))) == [Completed]
-    assert not run.watch.is_over
+    assert not run.is_over()
     full = Fault(FaultCode.DISK_FULL, "no room")
     (failed,) = run.show(record_of(info_hash=OTHER, fault=full))
     assert isinstance(failed, Failed)
     assert (failed.code, failed.message) == ("disk_full", "no room")
-    assert run.watch.is_over
+    assert run.is_over()
     assert run.watch.running == (OTHER,)
     assert run.watch.outcomes == {HASH: Outcome.COMPLETE, OTHER: Outcome.FAILED}
 
 
 def test_a_run_is_not_over_before_its_torrents_were_seen() -> None:
-    assert not Run().watch.is_over
+    assert not Run().is_over()
 
 
 def test_a_torrent_that_recovers_runs_again_and_its_next_fault_is_told_again() -> None:
@@ -122,7 +125,7 @@ def test_a_torrent_that_recovers_runs_again_and_its_next_fault_is_told_again() -
     assert kinds(run.show(full)) == [Begun, Failed]
     assert run.look() == []
     assert run.show(record_of()) == []
-    assert not run.watch.is_over
+    assert not run.is_over()
     assert kinds(run.show(full)) == [Failed]
 
 
@@ -138,7 +141,7 @@ def test_the_engines_bare_error_waits_for_the_fault_that_names_the_cause() -> No
     run = Run()
     bare = record_of(error="Is a directory")
     assert kinds(run.show(bare)) == [Begun]
-    assert not run.watch.is_over
+    assert not run.is_over()
     (failed,) = run.show(record_of(error="Is a directory", fault=Fault(FaultCode.UNWRITABLE, "x")))
     assert isinstance(failed, Failed)
     assert failed.code == "unwritable"
@@ -151,7 +154,7 @@ def test_the_engines_bare_error_is_told_when_nobody_names_it() -> None:
     (failed,) = run.look()
     assert isinstance(failed, Failed)
     assert (failed.code, failed.message) == ("engine", "Is a directory")
-    assert run.watch.is_over
+    assert run.is_over()
 
 
 def test_complete_wins_over_a_fault() -> None:
@@ -186,6 +189,6 @@ def test_events_of_other_kinds_and_other_torrents_are_not_told() -> None:
 def test_a_torrent_that_loses_a_file_after_its_completion_runs_again() -> None:
     run = Run()
     run.show(record_of(is_verified=True))
-    assert run.watch.is_over
+    assert run.is_over()
     run.show(replace(record_of(), is_verified=False))
-    assert not run.watch.is_over
+    assert not run.is_over()

@@ -117,9 +117,7 @@ def awake(system: ActorSystem) -> int:
     return sum(coalescers(system)["children_by_state"].values())
 
 
-def test_a_fact_is_at_the_board_in_at_most_three_messages(
-    tmp_path: Path, payload: Payload
-) -> None:
+def test_a_fact_is_at_the_board_in_at_most_three_messages(tmp_path: Path, payload: Payload) -> None:
     stand = Stand()
     with stand.running() as system:
         info_hash = stand.add(payload, tmp_path)
@@ -197,16 +195,15 @@ def test_a_failed_coalescer_costs_its_torrent_nothing(tmp_path: Path, payload: P
         stand.engine.progress(info_hash, 0.3)
         eventually(lambda: stand.board_facts(f.StatusReported), within_s=SOON_S)
         its_coalescer = system.address(f"engine.coalescers.{info_hash}")
-        no_facts = TorrentFacts(info_hash, cast(Any, None))
+        no_facts = TorrentFacts(info_hash, cast("Any", None))
         eventually(lambda: its_coalescer.tell_or_drop(no_facts), within_s=SOON_S)
-        eventually(lambda: coalescers(system)["children_by_state"].get("failed") == 1, within_s=SOON_S)
+        eventually(
+            lambda: coalescers(system)["children_by_state"].get("failed") == 1, within_s=SOON_S
+        )
 
         stand.engine.progress(info_hash, 0.8)
 
         eventually(
-            lambda: any(
-                r.status.progress > 0.7 for r in stand.board_facts(f.StatusReported)
-            ),
+            lambda: any(r.status.progress > 0.7 for r in stand.board_facts(f.StatusReported)),
             within_s=SOON_S,
         )
-

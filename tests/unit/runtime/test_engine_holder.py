@@ -34,7 +34,7 @@ class Opener:
     def __call__(self, settings: EngineSettings) -> TorrentEngine:
         assert all(engine.is_closed for engine in self.opened), "two engines at once"
         self.opened.append(Opened(settings))
-        return cast(TorrentEngine, self.opened[-1])
+        return cast("TorrentEngine", self.opened[-1])
 
 
 def test_nothing_is_opened_before_somebody_needs_it() -> None:

@@ -40,7 +40,9 @@ def test_facts_about_the_engine_as_a_whole_go_to_the_session_only() -> None:
     ],
 )
 def test_a_torrent_is_active_when_bytes_move_or_may_soon(
-    status: dict[str, typing.Any], expected: bool
+    status: dict[str, typing.Any],
+    *,
+    expected: bool,
 ) -> None:
     assert is_active(TorrentStatus(ONE)._replace(**status)) is expected
 
