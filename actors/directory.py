@@ -258,12 +258,24 @@ def current_actor() -> Incarnation | None:
     return getattr(_running, "actor", None)
 
 
-@contextmanager
-def acting_as(life: Incarnation) -> Iterator[None]:
-    """Mark this thread as running an actor's code."""
-    before = current_actor()
-    _running.actor = life
-    try:
-        yield
-    finally:
-        _running.actor = before
+class ActingAs:
+    """Marks this thread as running an actor's code, for the length of a `with` block.
+
+    A class and not a generator: pooled actors pass here with every turn.
+    """
+
+    __slots__ = ("_before", "_life")
+
+    def __init__(self, life: Incarnation) -> None:
+        """Nothing is marked before the block is entered."""
+        self._life = life
+        self._before: Incarnation | None = None
+
+    def __enter__(self) -> None:
+        """Mark, and remember what was marked before."""
+        self._before = current_actor()
+        _running.actor = self._life
+
+    def __exit__(self, *_raised: object) -> None:
+        """Mark what was marked before."""
+        _running.actor = self._before

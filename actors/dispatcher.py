@@ -50,7 +50,9 @@ class Dispatcher:
         self._size = workers
         self._quantum = quantum
         self._name = name
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._idle = 0
         self._line: deque[Runnable] = deque()
         self._turns: dict[int, _Turn] = {}
         self._running: dict[int, threading.Thread] = {}
@@ -65,7 +67,7 @@ class Dispatcher:
         Raises:
             RuntimeError: after `stop`, or when no thread can be started.
         """
-        with self._changed:
+        with self._lock:
             if self._stopped:
                 raise RuntimeError(f"{self._name} was stopped; make a new Dispatcher")
             while len(self._threads) < self._size:
@@ -81,7 +83,7 @@ class Dispatcher:
             Whether all workers that were not abandoned have ended. The calling worker, if
             a turn called this, is not waited for.
         """
-        with self._changed:
+        with self._lock:
             self._stopped = True
             self._line.clear()
             self._changed.notify_all()
@@ -90,14 +92,13 @@ class Dispatcher:
 
     def submit(self, runnable: Runnable) -> None:
         """Ask for a turn for `runnable`. Any thread, any number of times; never blocks."""
-        with self._changed:
+        with self._lock:
             if self._stopped:
                 return
             turn = self._turns.get(id(runnable))
             if turn is None:
                 self._turns[id(runnable)] = _Turn.WAITING
-                self._line.append(runnable)
-                self._changed.notify()
+                self._line_up(runnable)
             elif turn is _Turn.RUNNING:
                 # It may have looked for work just before this was there: look again.
                 self._turns[id(runnable)] = _Turn.RUNNING_AND_WOKEN
@@ -114,7 +115,7 @@ class Dispatcher:
         Raises:
             RuntimeError: no thread can be started; the worker stays what it was.
         """
-        with self._changed:
+        with self._lock:
             thread = self._running.get(id(runnable))
             if thread is None or self._stopped:
                 return False
@@ -155,39 +156,53 @@ class Dispatcher:
         runnable = self._take(thread)
         if runnable is None:
             return False
-        more = False
-        try:
-            more = runnable.run_turn(self._quantum)
-        except BaseException:  # even SystemExit must not cost the others a worker
-            log.exception("turn_failed")
-        return self._give_back(runnable, thread, more=more)
+        while runnable is not None:
+            more = False
+            try:
+                more = runnable.run_turn(self._quantum)
+            except BaseException:  # even SystemExit must not cost the others a worker
+                log.exception("turn_failed")
+            runnable = self._swap(runnable, thread, more=more)
+        return True
 
     def _take(self, thread: threading.Thread) -> Runnable | None:
-        with self._changed:
+        """Begin a turn, waiting for one; None tells the worker to end."""
+        with self._lock:
+            if thread in self._abandoned:
+                self._abandoned.discard(thread)
+                return None
             while not self._line:
                 if self._stopped:
                     return None
+                self._idle += 1
                 self._changed.wait()
-            runnable = self._line.popleft()
-            self._turns[id(runnable)] = _Turn.RUNNING
-            self._running[id(runnable)] = thread
-            return runnable
+                self._idle -= 1
+            return self._begin_turn(thread)
 
-    def _give_back(self, runnable: Runnable, thread: threading.Thread, *, more: bool) -> bool:
-        """End a turn; False tells an abandoned worker to end."""
-        with self._changed:
+    def _swap(self, runnable: Runnable, thread: threading.Thread, *, more: bool) -> Runnable | None:
+        """End a turn and begin the next, if one waits: busy workers pay for one lock per turn."""
+        with self._lock:
             del self._running[id(runnable)]
             woken = self._turns[id(runnable)] is _Turn.RUNNING_AND_WOKEN
             if (more or woken) and not self._stopped:
                 self._turns[id(runnable)] = _Turn.WAITING
-                self._line.append(runnable)
-                self._changed.notify()
+                self._line_up(runnable)
             else:
                 del self._turns[id(runnable)]
-            if thread in self._abandoned:
-                self._abandoned.discard(thread)
-                return False
-            return True
+            if thread in self._abandoned or not self._line:
+                return None
+            return self._begin_turn(thread)
+
+    def _begin_turn(self, thread: threading.Thread) -> Runnable:
+        runnable = self._line.popleft()
+        self._turns[id(runnable)] = _Turn.RUNNING
+        self._running[id(runnable)] = thread
+        return runnable
+
+    def _line_up(self, runnable: Runnable) -> None:
+        self._line.append(runnable)
+        if self._idle:
+            self._changed.notify()
 
 
 def _join_all(threads: list[threading.Thread], timeout_s: float) -> bool:

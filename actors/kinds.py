@@ -6,7 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Protocol
 
-from actors.directory import acting_as
+from actors.directory import ActingAs
 from actors.hooks import Hooks
 from actors.life import Life
 
@@ -35,7 +35,7 @@ class PooledLife(Life):
         """Handle at most `quantum` letters; True when some are left."""
         if self._over:
             return False
-        with acting_as(self):
+        with ActingAs(self):
             try:
                 if not self._begun:
                     self._begun = True

@@ -11,7 +11,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from actors.directory import Letter, acting_as
+from actors.directory import ActingAs, Letter
 from actors.errors import Unavailable, UnknownMessage
 from actors.hooks import Ending, StopOrder
 from actors.lifecycle import NORMAL_ENDS, Cause, Exited, Started
@@ -226,7 +226,7 @@ class Life:
         self.kit.spawn(self._run, f"actor-{self.path}-{self.generation}")
 
     def _run(self) -> None:
-        with acting_as(self):
+        with ActingAs(self):
             try:
                 self._start()
                 self._loop()

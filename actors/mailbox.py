@@ -131,7 +131,9 @@ class Mailbox(Generic[E]):
         self._options = options or MailboxOptions()
         self._on_ready = on_ready
         self._label = label
-        self._filled = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        # Made by the first `get` that has to wait: ten thousand pooled actors never need one.
+        self._filled: threading.Condition | None = None
         self._system: deque[E] = deque()
         self._user: deque[_Slot[E]] = deque()
         self._by_key: dict[Hashable, _Slot[E]] = {}
@@ -151,7 +153,7 @@ class Mailbox(Generic[E]):
         key = None
         if self._options.key is not None and envelope.reply is None:
             key = self._options.key(envelope.message)
-        with self._filled:
+        with self._lock:
             dropped = self._enqueue(envelope, key)
         if dropped is not None and dropped.reply is not None:
             dropped.reply.set_error(self._full())
@@ -164,10 +166,11 @@ class Mailbox(Generic[E]):
         Raises:
             MailboxClosed: nobody will ever take it.
         """
-        with self._filled:
+        with self._lock:
             self._refuse_if_closed()
             self._system.append(envelope)
-            self._filled.notify()
+            if self._filled is not None:
+                self._filled.notify()
         if self._on_ready is not None:
             self._on_ready()
 
@@ -181,19 +184,21 @@ class Mailbox(Generic[E]):
             The envelope; None when the time is up or the mailbox is closed.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        with self._filled:
+        with self._lock:
             while not self._system and not self._user:
                 if self._closed:
                     return None
                 left_s = None if deadline is None else deadline - time.monotonic()
                 if left_s is not None and left_s <= 0:
                     return None
+                if self._filled is None:
+                    self._filled = threading.Condition(self._lock)
                 self._filled.wait(left_s)
             return self._dequeue()
 
     def get_nowait(self) -> E | None:
         """Take the next envelope; None when there is none."""
-        with self._filled:
+        with self._lock:
             return self._dequeue()
 
     def close(self) -> tuple[E, ...]:
@@ -203,13 +208,14 @@ class Mailbox(Generic[E]):
             What was still queued, system lane first, for the caller to fail or count. Each
             envelope is handed out once: closing again gives nothing.
         """
-        with self._filled:
+        with self._lock:
             self._closed = True
             left = (*self._system, *(slot.envelope for slot in self._user))
             self._system.clear()
             self._user.clear()
             self._by_key.clear()
-            self._filled.notify_all()
+            if self._filled is not None:
+                self._filled.notify_all()
         return left
 
     @property
@@ -256,7 +262,8 @@ class Mailbox(Generic[E]):
         if key is not None:
             self._by_key[key] = slot
         self._high_water = max(self._high_water, len(self._user))
-        self._filled.notify()
+        if self._filled is not None:
+            self._filled.notify()
         return dropped
 
     def _dequeue(self) -> E | None:

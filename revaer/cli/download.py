@@ -3,13 +3,12 @@
 import io
 import os
 import sys
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
-from revaer.cli.failures import DONE, FAILED, Failure, complain, report, silence_stdout
+from revaer.cli.failures import FAILED, silence_stdout
 from revaer.cli.inputs import (
     read_interface,
     read_limit,
@@ -19,21 +18,8 @@ from revaer.cli.inputs import (
     resolve_output,
 )
 from revaer.cli.signals import Interruption
-from revaer.domain.events import ActorFailed, PublishedEvent
 from revaer.domain.selection import SelectionRules
 
-if TYPE_CHECKING:
-    from revaer.cli.progress import Display, Summary
-    from revaer.cli.watching import Watch
-    from revaer.compose.download import DownloadRun
-    from revaer.ports.event_feed import Subscription
-
-STEP_S: Final = 0.1
-"""How often the board is looked at; also how late a signal is noticed at most."""
-
-ENGINE_PATHS: Final = frozenset({"engine", "engine.session", "root"})
-UNSAVED: Final = "not everything could be saved in time"
-HINT: Final = "run the same command again to continue"
 _RULES: Final = "revaer.rules"
 _RULE_OPTIONS: Final = ("include", "exclude")
 
@@ -162,6 +148,7 @@ def _download(asked: _Asked, interruption: Interruption) -> int:
     _tolerate_any_text()
 
     from revaer.cli.displays import display_for
+    from revaer.cli.following import Following
     from revaer.cli.projection import DownloadProjection
     from revaer.compose.download import DownloadOptions, DownloadRun, NamedSource
 
@@ -182,115 +169,7 @@ def _download(asked: _Asked, interruption: Interruption) -> int:
         (DownloadProjection(),),
     )
     display = display_for(run.board, as_json=asked.as_json, is_quiet=asked.is_quiet)
-    return _Following(run, display, interruption, as_json=asked.as_json).to_the_end()
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """How following a run ended.
-
-    Attributes:
-        trouble: what broke, as a message; empty when nothing did.
-    """
-
-    watch: "Watch"
-    trouble: str
-    was_interrupted: bool
-
-    def summary(self) -> "Summary":
-        """The counts, and the exit code that follows."""
-        from revaer.cli.progress import Summary
-        from revaer.cli.watching import Outcome
-
-        outcomes = list(self.watch.outcomes.values())
-        complete = outcomes.count(Outcome.COMPLETE)
-        return Summary(
-            complete=complete,
-            failed=outcomes.count(Outcome.FAILED),
-            unfinished=outcomes.count(Outcome.RUNNING),
-            exit_code=DONE if complete == len(outcomes) else FAILED,
-        )
-
-
-@dataclass(slots=True)
-class _Following:
-    """Starts a run, follows it until it is over, broken or interrupted, and stops it."""
-
-    run: "DownloadRun"
-    display: "Display"
-    interruption: Interruption
-    as_json: bool
-
-    def to_the_end(self) -> int:
-        """The exit code; whatever happens the run is stopped, which saves it."""
-        self.display.open()
-        try:
-            try:
-                end = self._follow()
-                if end.was_interrupted:
-                    self.display.stopping()
-            finally:
-                self.run.stop()
-        finally:
-            self.display.close()
-        return self._tell_end(end)
-
-    def _follow(self) -> _End:
-        from revaer.cli.watching import Watch
-
-        subscription = self.run.feed.subscribe(("torrent.state_changed", "actor.failed"))
-        try:
-            self.run.start()
-            run = self.run
-            watch = Watch(
-                run.wanted,
-                resumed=run.resumed,
-                magnets=[one for one in run.wanted if run.description(one).metainfo is None],
-                started_at=time.monotonic(),
-            )
-            trouble = ""
-            while not (watch.is_over or trouble or self.interruption.received is not None):
-                trouble = self._step(watch, subscription)
-            return _End(watch, trouble, not watch.is_over and not trouble)
-        finally:
-            subscription.close()
-
-    def _step(self, watch: "Watch", subscription: "Subscription") -> str:
-        """Wait for events or a tenth of a second, then look; returns what broke, if anything."""
-        board = self.run.board
-        until = time.monotonic() + STEP_S
-        trouble = ""
-        while (left_s := until - time.monotonic()) > 0:
-            delivery = subscription.next(left_s)
-            if isinstance(delivery, PublishedEvent):
-                for notice in watch.hear(delivery, board):
-                    self.display.tell(notice)
-                trouble = trouble or self._broken_by(delivery)
-        now = time.monotonic()
-        for notice in watch.look(board, now):
-            self.display.tell(notice)
-        self.display.update(watch.running, now)
-        reason = self.run.broken()
-        if reason is not None:
-            return f"{reason.path} broke: {reason.message}; what was saved is kept, {HINT}"
-        return trouble
-
-    def _broken_by(self, published: PublishedEvent) -> str:
-        event = published.event
-        if isinstance(event, ActorFailed) and event.path in ENGINE_PATHS:
-            return f"the engine failed: {event.message}; what was saved is kept, {HINT}"
-        return ""
-
-    def _tell_end(self, end: _End) -> int:
-        summary = end.summary()
-        if end.trouble:
-            report(Failure(FAILED, "engine-failed", end.trouble), as_json=self.as_json)
-        if end.was_interrupted:
-            complain(f"interrupted, {'saved' if self.run.is_saved else UNSAVED}; {HINT}")
-        elif not self.run.is_saved:
-            complain(f"{UNSAVED}; what is not known to be there is checked or fetched again")
-        self.display.end(summary)
-        return summary.exit_code
+    return Following(run, display, interruption, as_json=asked.as_json).to_the_end()
 
 
 def _tolerate_any_text() -> None:
