@@ -30,6 +30,10 @@ class _Turn(Enum):
     RUNNING_AND_WOKEN = auto()
 
 
+_URGENT_IN_A_ROW = 3
+"""Urgent turns before one that is not: a flood of asks must not starve those who are told."""
+
+
 class Dispatcher:
     """Gives turns, first come first served, never two at once to the same runnable.
 
@@ -54,6 +58,8 @@ class Dispatcher:
         self._changed = threading.Condition(self._lock)
         self._idle = 0
         self._line: deque[Runnable] = deque()
+        self._urgent: deque[Runnable] = deque()
+        self._urgent_in_a_row = 0
         self._turns: dict[int, _Turn] = {}
         self._running: dict[int, threading.Thread] = {}
         self._threads: list[threading.Thread] = []
@@ -86,22 +92,33 @@ class Dispatcher:
         with self._lock:
             self._stopped = True
             self._line.clear()
+            self._urgent.clear()
+            for waiting in [key for key, turn in self._turns.items() if turn is _Turn.WAITING]:
+                del self._turns[waiting]
             self._changed.notify_all()
             threads = list(self._threads)
         return _join_all(threads, timeout_s)
 
-    def submit(self, runnable: Runnable) -> None:
-        """Ask for a turn for `runnable`. Any thread, any number of times; never blocks."""
+    def submit(self, runnable: Runnable, *, urgent: bool = False) -> None:
+        """Ask for a turn for `runnable`. Any thread, any number of times; never blocks.
+
+        Args:
+            runnable: what has work.
+            urgent: somebody waits for it: its turn comes before those that are not urgent, as long
+                as every fourth turn is still left to these.
+        """
         with self._lock:
             if self._stopped:
                 return
             turn = self._turns.get(id(runnable))
             if turn is None:
-                self._turns[id(runnable)] = _Turn.WAITING
-                self._line_up(runnable)
+                self._line_up(runnable, self._urgent if urgent else self._line)
             elif turn is _Turn.RUNNING:
                 # It may have looked for work just before this was there: look again.
                 self._turns[id(runnable)] = _Turn.RUNNING_AND_WOKEN
+            elif urgent and turn is _Turn.WAITING:
+                # It waits in both lines now; whichever comes second finds its turn taken.
+                self._urgent.append(runnable)
 
     def abandon(self, runnable: Runnable) -> bool:
         """Replace the worker that is stuck in a turn of `runnable`.
@@ -138,7 +155,7 @@ class Dispatcher:
     @property
     def waiting(self) -> int:
         """How many runnables wait for a turn."""
-        return len(self._line)
+        return sum(turn is _Turn.WAITING for turn in list(self._turns.values()))
 
     def _add_worker(self) -> None:
         self._made += 1
@@ -171,13 +188,13 @@ class Dispatcher:
             if thread in self._abandoned:
                 self._abandoned.discard(thread)
                 return None
-            while not self._line:
+            while (runnable := self._next()) is None:
                 if self._stopped:
                     return None
                 self._idle += 1
                 self._changed.wait()
                 self._idle -= 1
-            return self._begin_turn(thread)
+            return self._begin_turn(runnable, thread)
 
     def _swap(self, runnable: Runnable, thread: threading.Thread, *, more: bool) -> Runnable | None:
         """End a turn and begin the next, if one waits: busy workers pay for one lock per turn."""
@@ -185,22 +202,33 @@ class Dispatcher:
             del self._running[id(runnable)]
             woken = self._turns[id(runnable)] is _Turn.RUNNING_AND_WOKEN
             if (more or woken) and not self._stopped:
-                self._turns[id(runnable)] = _Turn.WAITING
-                self._line_up(runnable)
+                self._line_up(runnable, self._line)
             else:
                 del self._turns[id(runnable)]
-            if thread in self._abandoned or not self._line:
-                return None
-            return self._begin_turn(thread)
+            following = None if thread in self._abandoned else self._next()
+            return None if following is None else self._begin_turn(following, thread)
 
-    def _begin_turn(self, thread: threading.Thread) -> Runnable:
-        runnable = self._line.popleft()
+    def _next(self) -> Runnable | None:
+        """Whose turn it is."""
+        while self._urgent or self._line:
+            if self._urgent and (not self._line or self._urgent_in_a_row < _URGENT_IN_A_ROW):
+                self._urgent_in_a_row += 1
+                runnable = self._urgent.popleft()
+            else:
+                self._urgent_in_a_row = 0
+                runnable = self._line.popleft()
+            if self._turns.get(id(runnable)) is _Turn.WAITING:
+                return runnable
+        return None
+
+    def _begin_turn(self, runnable: Runnable, thread: threading.Thread) -> Runnable:
         self._turns[id(runnable)] = _Turn.RUNNING
         self._running[id(runnable)] = thread
         return runnable
 
-    def _line_up(self, runnable: Runnable) -> None:
-        self._line.append(runnable)
+    def _line_up(self, runnable: Runnable, line: deque[Runnable]) -> None:
+        self._turns[id(runnable)] = _Turn.WAITING
+        line.append(runnable)
         if self._idle:
             self._changed.notify()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from actors.directory import ActingAs
@@ -13,7 +14,7 @@ from actors.life import Life
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.directory import Slot
+    from actors.directory import Letter, Slot
     from actors.hooks import Report
     from actors.kit import Kit
 
@@ -54,6 +55,12 @@ class PooledLife(Life):
                     self._finish()
         return not self._box.empty
 
+    def post(self, letter: Letter) -> None:
+        """Queue in the user lane; an ask gets its turn before tells to others."""
+        super().post(letter)
+        if letter.reply is not None:
+            self.kit.dispatcher.submit(self, urgent=True)
+
     def give_up(self) -> None:
         """Fence it off; a worker that is stuck in it is replaced."""
         super().give_up()
@@ -61,13 +68,10 @@ class PooledLife(Life):
             self.kit.dispatcher.submit(self)  # not stuck in a turn: let it end in its next one
 
     def _on_ready(self) -> Callable[[], None]:
-        return self._wake
-
-    def _wake(self) -> None:
-        self.kit.dispatcher.submit(self)
+        return partial(self.kit.dispatcher.submit, self)
 
     def _begin_running(self) -> None:
-        self._wake()
+        self.kit.dispatcher.submit(self)
 
 
 class LoopHooks(Hooks, Protocol):

@@ -10,7 +10,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from revaer.cli.progress import Silence, Summary, eta_of, line_of, state_of, title_of
+from revaer.cli.progress import (
+    Silence,
+    Summary,
+    eta_of,
+    line_of,
+    state_of,
+    sum_of,
+    title_of,
+)
 from revaer.cli.watching import Begun, Completed, Notice, Outcome, outcome_of
 from revaer.domain.ids import InfoHash
 from revaer.domain.rates import format_rate, format_size
@@ -78,13 +86,9 @@ class Bars(Silence):
 
     def end(self, summary: Summary) -> None:
         """A sum, when there is something to sum up."""
-        if summary.complete + summary.failed + summary.unfinished > 1:
-            self._console.print(
-                Text(
-                    f"{summary.complete} complete, {summary.failed} failed, "
-                    f"{summary.unfinished} unfinished"
-                )
-            )
+        line = sum_of(summary)
+        if line:
+            self._console.print(Text(line))
 
     def _draw(self, records: Sequence[TorrentRecord]) -> None:
         running = [record for record in records if outcome_of(record) is not Outcome.COMPLETE]

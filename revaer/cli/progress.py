@@ -205,18 +205,25 @@ class PlainLines(Silence):
 
     def end(self, summary: Summary) -> None:
         """A sum, when there is something to sum up."""
-        total = summary.complete + summary.failed + summary.unfinished
-        if total > 1:
-            counts = (
-                (summary.complete, "complete"),
-                (summary.failed, "failed"),
-                (summary.unfinished, "unfinished"),
-            )
-            self._say(", ".join(f"{count} {what}" for count, what in counts if count))
+        line = sum_of(summary)
+        if line:
+            self._say(line)
 
     def _say(self, line: str) -> None:
         self._out.write(f"{line}\n")
         self._out.flush()
+
+
+def sum_of(summary: Summary) -> str:
+    """How a run of several torrents ended; empty for a single one."""
+    counts = (
+        (summary.complete, "complete"),
+        (summary.failed, "failed"),
+        (summary.unfinished, "unfinished"),
+    )
+    if sum(count for count, _ in counts) == 1:
+        return ""
+    return ", ".join(f"{count} {what}" for count, what in counts if count)
 
 
 def is_due(last: tuple[float, float], here: tuple[float, float]) -> bool:

@@ -52,7 +52,7 @@ from revaer.runtime.event_ring import EventRing
 from revaer.runtime.gateway import ActorGateway
 from revaer.runtime.messages import Quiesce
 from revaer.runtime.session import SessionPorts
-from revaer.runtime.tree import EnginePolicies, EnginePorts, root_tree
+from revaer.runtime.tree import POOL_WORKERS, EnginePolicies, EnginePorts, root_tree
 
 STATE_DIR = ".revaer"
 START_TIMEOUT_S = 180.0
@@ -158,6 +158,7 @@ class DownloadRun:
             shutdown_phases=(ShutdownPhase("quiesce", QUIESCE_BUDGET_S, self._quiesce),),
             shutdown_budget_s=SHUTDOWN_BUDGET_S,
             observer=watch,
+            workers=POOL_WORKERS,
         )
         watch.attach(self._system)
         self._gateway = ActorGateway(self._system)

@@ -100,6 +100,10 @@ class _Draft:
         self._events: list[ev.Event] = []
 
     def take(self, fact: f.TorrentFact) -> None:  # noqa: C901, PLR0912 one arm per kind of fact
+        if type(fact) is f.StatusReported:  # thousands of these per second
+            if self._record is not None:
+                self._status(self._record, fact.status)
+            return
         match fact:
             case f.TorrentKnown():
                 self._know(fact)
@@ -115,8 +119,6 @@ class _Draft:
         if record is None:
             return
         match fact:
-            case f.StatusReported(_, status):
-                self._status(record, status)
             case f.SpecChanged(_, spec):
                 self._spec(record, spec)
             case f.MetadataReceived(_, metainfo):
@@ -153,8 +155,9 @@ class _Draft:
                 | f.ResumeDataReady()
                 | f.ResumeDataFailed()
                 | f.TorrentGone()
+                | f.StatusReported()
             ):
-                pass  # the session acts on these; what they change arrives as facts of their own
+                pass  # reports are taken above; the session acts on these; what they change arrives as facts of their own
             case _:
                 assert_never(fact)
 
@@ -206,9 +209,7 @@ class _Draft:
         if status.sequence < old.sequence:
             return  # the session asks for fresh ones while older ones wait in a coalescer
         # Kept even when only the sequence is new: it is what the next report is measured by.
-        self._record = replace(
-            record, status=status, is_verified=record.is_verified and status.is_finished
-        )
+        self._record = record.reporting(status)
         if status.error and status.error != old.error:
             self._events.append(ev.TorrentFailed(record.info_hash, FaultCode.ENGINE, status.error))
 

@@ -316,6 +316,24 @@ class TorrentRecord:
         """The stable id."""
         return self.spec.info_hash
 
+    def reporting(self, status: TorrentStatus) -> "TorrentRecord":
+        """The same torrent with a newer report; one that is not finished is not verified.
+
+        Spelled out because `dataclasses.replace` takes twice as long, and this is done for every
+        report of every torrent.
+        """
+        return TorrentRecord(
+            spec=self.spec,
+            metainfo=self.metainfo,
+            status=status,
+            state=self.state,
+            phase=self.phase,
+            files_done=self.files_done,
+            is_verified=self.is_verified and status.is_finished,
+            fault=self.fault,
+            tracker_message=self.tracker_message,
+        )
+
     @property
     def content_path(self) -> str:
         """Where the payload is: its file, root folder or save path; empty before metadata."""

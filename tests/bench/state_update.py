@@ -6,6 +6,7 @@ from pathlib import Path
 
 import libtorrent as lt
 
+from revaer.adapters.environment.interpreter import tune_interpreter
 from revaer.adapters.libtorrent.engine import LibtorrentEngine
 from revaer.domain.facts import StatusReported
 from revaer.domain.ids import EpochSeconds, InfoHash
@@ -27,6 +28,7 @@ def run() -> dict[str, Figure]:
         for number in range(TORRENTS):
             _add(engine, number, Path(directory))
         _settle(engine)
+        tune_interpreter()
         costs_s, drains_s = [], []
         for _ in range(ROUNDS):
             engine.request_all()

@@ -30,7 +30,7 @@ from revaer.runtime.event_ring import EventRing
 from revaer.runtime.gateway import ActorGateway
 from revaer.runtime.messages import Quiesce
 from revaer.runtime.session import SessionPorts
-from revaer.runtime.tree import EnginePolicies, EnginePorts, root_tree
+from revaer.runtime.tree import POOL_WORKERS, EnginePolicies, EnginePorts, root_tree
 
 LOOPBACK = EngineSettings(
     listen=("127.0.0.1:0",), enable_dht=False, enable_lsd=False, enable_utp=False
@@ -91,6 +91,7 @@ class EngineRig:
             ),
             shutdown_phases=(ShutdownPhase("quiesce", 5.0, self._quiesce),),
             observer=watch,
+            workers=POOL_WORKERS,
         )
         watch.attach(self.system)
         self.gateway = ActorGateway(self.system)
