@@ -147,6 +147,7 @@ def _download(asked: _Asked, interruption: Interruption) -> int:
     configure_logs(parse_levels(os.environ.get("REVAER_LOG", "")))
     _tolerate_any_text()
 
+    from revaer.adapters.environment.interpreter import tune_interpreter
     from revaer.cli.displays import display_for
     from revaer.cli.following import Following
     from revaer.cli.projection import DownloadProjection
@@ -168,6 +169,7 @@ def _download(asked: _Asked, interruption: Interruption) -> int:
         [NamedSource(one.label, one.source) for one in sources],
         (DownloadProjection(),),
     )
+    tune_interpreter()  # here, because the process is this command's own
     display = display_for(run.board, as_json=asked.as_json, is_quiet=asked.is_quiet)
     return Following(run, display, interruption, as_json=asked.as_json).to_the_end()
 

@@ -5,7 +5,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from revaer.adapters.environment.interpreter import tune_interpreter
 from revaer.cli.failures import DONE, FAILED, Failure, complain, report
 from revaer.cli.progress import Display, Summary
 from revaer.cli.signals import Interruption
@@ -136,7 +135,6 @@ class Following:
         subscription = self.run.feed.subscribe(("torrent.state_changed", "actor.failed"))
         try:
             self.run.start()
-            tune_interpreter()
             run = self.run
             watch = Watch(
                 run.wanted,

@@ -157,7 +157,9 @@ class _Draft:
                 | f.TorrentGone()
                 | f.StatusReported()
             ):
-                pass  # reports are taken above; the session acts on these; what they change arrives as facts of their own
+                # reports are taken above; on the others the session acts, and what they change
+                # arrives as facts of their own
+                pass
             case _:
                 assert_never(fact)
 
