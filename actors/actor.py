@@ -160,9 +160,16 @@ class Actor(pykka.Actor):
         """End normally after the current handler. Queued asks fail, queued tells are lost."""
         self._life.end(Cause.NORMAL)
 
-    def stop_self(self) -> None:
-        """As `stop`."""
-        self.stop()
+    def stop_if_idle(self) -> bool:
+        """End normally after the current handler, unless a message waits: nothing is lost.
+
+        For actors that go to sleep by themselves. Whoever sends from now on is told that nobody
+        is there.
+
+        Returns:
+            Whether it ends.
+        """
+        return self._life.end_if_idle()
 
     # --- for the kit -----------------------------------------------------------------------------
 

@@ -193,6 +193,13 @@ class Life:
         """End after the current handler."""
         self._settle(cause, error, "stop")
 
+    def end_if_idle(self) -> bool:
+        """As `end` by design, but only when nothing is queued; says whether it does."""
+        if not self._box.close_if_empty():
+            return False
+        self.end(Cause.NORMAL)
+        return True
+
     def ready(self) -> None:
         """Report that the start succeeded."""
         self._report(Started(self.slot.name, self.generation))

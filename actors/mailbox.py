@@ -218,6 +218,14 @@ class Mailbox(Generic[E]):
                 self._filled.notify_all()
         return left
 
+    def close_if_empty(self) -> bool:
+        """Close for ever if nothing is queued in either lane; says whether it did."""
+        with self._lock:
+            if self._system or self._user:
+                return False
+            self._closed = True
+            return True
+
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""

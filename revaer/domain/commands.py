@@ -44,7 +44,6 @@ class AddTorrent:
     selection: SelectionRules = field(default_factory=SelectionRules)
     priorities: tuple[int, ...] = ()
     sequential: bool = False
-    first_last_pieces: bool = False
     category: str = ""
     tags: tuple[str, ...] = ()
     download_limit: BytesPerSecond = BytesPerSecond(0)

@@ -178,11 +178,14 @@ class _Draft:
         return Applied(record, mask, tuple(self._events))
 
     def _settle(self, record: TorrentRecord) -> TorrentRecord:
+        before = self._base
         derived = derive_state(
             stop_reason=record.spec.stop_reason,
             status=record.status,
             is_verified=record.is_verified,
             fault=record.fault,
+            is_receiving=before is not None
+            and record.status.downloaded_session_bytes > before.status.downloaded_session_bytes,
         )
         if derived.state is record.state and derived.phase is record.phase:
             return record

@@ -362,13 +362,26 @@ _CHECKING = frozenset({Activity.CHECKING, Activity.CHECKING_RESUME})
 
 
 def derive_state(
-    *, stop_reason: StopReason, status: TorrentStatus, is_verified: bool, fault: Fault | None
+    *,
+    stop_reason: StopReason,
+    status: TorrentStatus,
+    is_verified: bool,
+    fault: Fault | None,
+    is_receiving: bool = False,
 ) -> StateAndPhase:
     """Say what people see of a torrent.
 
     A finished torrent whose bytes are not yet known to be in their files is still `downloading`:
     libtorrent 2.1.1 reports seeding before the last blocks were written, and clients import
     whatever is reported as seeding.
+
+    Args:
+        stop_reason: why it is meant to stand still.
+        status: the engine's last report.
+        is_verified: every wanted file was seen on disk after a flush.
+        fault: why it cannot go on.
+        is_receiving: bytes came since the report before: libtorrent's rate stays 0 for the first
+            seconds of a transfer.
     """
     phase = Phase.NONE
     if status.is_moving:
@@ -376,6 +389,8 @@ def derive_state(
     elif status.activity is Activity.FETCHING_METADATA:
         phase = Phase.FETCHING_METADATA
     state = _state(stop_reason, status, is_verified=is_verified, fault=fault)
+    if state is TorrentState.STALLED and is_receiving:
+        state = TorrentState.DOWNLOADING
     return StateAndPhase(state, phase)
 
 

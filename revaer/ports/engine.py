@@ -30,7 +30,6 @@ class EngineTorrent:
         blob: the engine's own resume data, or None.
         recheck: read all files again even though the blob looks sound.
         peers: `(IP address, port)` to connect to at once.
-        trackers: announce addresses beside those of the source.
     """
 
     spec: TorrentSpec

@@ -28,7 +28,7 @@ FACTS_PER_MESSAGE = 500
 MAX_BACKLOG = 10_000
 """Batches held for a session that does not take them; past it the session is told to catch up."""
 
-_COMING_BACK = frozenset({ChildState.STARTING, ChildState.BACKING_OFF})
+_NOBODY_THERE = frozenset({ChildState.BACKING_OFF, ChildState.FAILED})
 
 
 class AlertPump(LoopActor):
@@ -85,7 +85,7 @@ class AlertPump(LoopActor):
     def _tell_coalescer(self, message: TorrentFacts) -> None:
         """Hand facts to the torrent's coalescer, by way of its supervisor when it has none yet.
 
-        A coalescer that went to sleep is woken by what is worth one; one that is held as failed is
+        A coalescer that went to sleep is woken by what is worth one; one that died or is flooded is
         passed by, so that its torrent still shows what happens.
         """
         address = self._active.get(message.info_hash)
@@ -93,13 +93,17 @@ class AlertPump(LoopActor):
             try:
                 address.tell(message)
             except Unavailable as error:
-                if error.state not in _COMING_BACK:
-                    del self._active[message.info_hash]
-                    if error.state == ChildState.FAILED or not is_worth_a_coalescer(message.facts):
+                if error.state in _NOBODY_THERE:
+                    self._tell_board(message.facts)
+                    return
+                if error.state != ChildState.STARTING:
+                    del self._active[message.info_hash]  # it went to sleep
+                    if not is_worth_a_coalescer(message.facts):
                         self._tell_board(message.facts)
                         return
             except MailboxFull:
-                return  # statuses are repeated; a newer one is on its way
+                self._tell_board(message.facts)
+                return
             else:
                 return
         self._coalescers.tell_or_drop(StartChild(message.info_hash, first_message=message))

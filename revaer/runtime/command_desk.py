@@ -134,7 +134,6 @@ class CommandDesk:
             selection=command.selection,
             priorities=priorities,
             sequential=command.sequential,
-            first_last_pieces=command.first_last_pieces,
             category=command.category,
             tags=tuple(sorted(set(command.tags))),
             download_limit=command.download_limit,

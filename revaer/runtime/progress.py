@@ -243,9 +243,10 @@ class ProgressCoalescer(PooledActor):
         if left_s > 0 or self._gathering.gathered:
             self._look_again(left_s)
             return
-        if self._gathering.dropped:
+        if not self.stop_if_idle():
+            self._look_again(left_s)
+        elif self._gathering.dropped:
             log.warning("facts_dropped", extra={"count": self._gathering.dropped})
-        self.stop_self()
 
     def _look_again(self, left_s: float) -> None:
         self.after(max(left_s, self._period_s), _QuietCheck())

@@ -267,3 +267,75 @@ def test_stop_by_a_turn_does_not_wait_for_itself(pool: Dispatcher) -> None:
 def test_a_pool_that_could_do_nothing_is_refused(workers: int, quantum: int) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Dispatcher(workers, quantum)
+
+
+# --- who somebody waits for -------------------------------------------------------------------
+
+
+def lined_up(*, urgent: int, told: int) -> list[str]:
+    """The turns of a single worker that finds all of these waiting."""
+    log: list[str] = []
+    dispatcher = Dispatcher(workers=1, quantum=4)
+    for number in range(told):
+        dispatcher.submit(Worker(1, log=log, name=f"told-{number}"))
+    for number in range(urgent):
+        dispatcher.submit(Worker(1, log=log, name=f"asked-{number}"), urgent=True)
+    dispatcher.start()
+    eventually(lambda: len(log) == urgent + told)
+    assert dispatcher.stop(10.0)
+    return log
+
+
+def test_who_is_asked_has_a_turn_before_who_is_told() -> None:
+    assert lined_up(urgent=2, told=3) == ["asked-0", "asked-1", "told-0", "told-1", "told-2"]
+
+
+def test_a_flood_of_asks_leaves_every_fourth_turn_to_the_others() -> None:
+    assert lined_up(urgent=7, told=2) == [
+        "asked-0",
+        "asked-1",
+        "asked-2",
+        "told-0",
+        "asked-3",
+        "asked-4",
+        "asked-5",
+        "told-1",
+        "asked-6",
+    ]
+
+
+def test_one_that_waits_already_moves_forward_and_still_has_one_turn() -> None:
+    log: list[str] = []
+    dispatcher = Dispatcher(workers=1, quantum=4)
+    told = [Worker(1, log=log, name=name) for name in ("first", "second")]
+    for worker in told:
+        dispatcher.submit(worker)
+    dispatcher.submit(told[1], urgent=True)
+    assert dispatcher.waiting == 2
+
+    dispatcher.start()
+
+    eventually(lambda: len(log) == 2)
+    assert dispatcher.stop(10.0)
+    assert log == ["second", "first"]
+    assert [worker.turns for worker in told] == [1, 1]
+
+
+def test_urgent_and_usual_work_from_many_threads_overlaps_nowhere(
+    pool: Dispatcher, tiny_switch_interval: None
+) -> None:
+    workers = [Worker() for _ in range(20)]
+
+    def produce() -> None:
+        for number in range(500):
+            worker = workers[number % len(workers)]
+            worker.work.append(number)
+            pool.submit(worker, urgent=number % 3 == 0)
+
+    threads = [threading.Thread(target=produce) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    eventually(lambda: sum(worker.handled for worker in workers) == 2000, within_s=20.0)
+    assert not any(worker.overlaps for worker in workers)

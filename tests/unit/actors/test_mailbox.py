@@ -421,3 +421,17 @@ def test_each_sender_s_letters_arrive_in_the_order_it_sent_them() -> None:
     arrived = [message for message in messages_in(mailbox) if isinstance(message, tuple)]
     for sender in range(4):
         assert [number for who, number in arrived if who == sender] == list(range(300))
+
+
+# --- closing only when nothing would be lost --------------------------------------------------
+
+
+def test_a_mailbox_with_something_in_it_does_not_close_by_itself() -> None:
+    mailbox = Mailbox[Letter]()
+    mailbox.put(Letter(1))
+
+    assert not mailbox.close_if_empty()
+    assert messages_in(mailbox) == [1]
+    assert mailbox.close_if_empty()
+    with pytest.raises(MailboxClosed):
+        mailbox.put(Letter(2))

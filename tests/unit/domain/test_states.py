@@ -208,3 +208,20 @@ def test_what_must_hold_whatever_is_reported(
     if state in {TorrentState.DOWNLOADING, TorrentState.STALLED, TorrentState.SEEDING}:
         assert stop is StopReason.NONE
         assert not status.is_paused
+
+
+def test_a_torrent_that_receives_is_downloading_before_the_engine_shows_a_rate() -> None:
+    status = TorrentStatus(InfoHash("1" * 40), activity=Activity.DOWNLOADING)
+
+    states = [
+        derive_state(
+            stop_reason=StopReason.NONE,
+            status=status,
+            is_verified=False,
+            fault=None,
+            is_receiving=is_receiving,
+        ).state
+        for is_receiving in (False, True)
+    ]
+
+    assert states == [TorrentState.STALLED, TorrentState.DOWNLOADING]
