@@ -122,6 +122,7 @@ def test_a_child_that_ends_by_itself_is_forgotten_and_its_key_starts_another() -
         assert child.ask("hello", timeout_s=10) == "hello"
 
 
+@pytest.mark.soak
 def test_no_message_is_lost_between_a_child_that_goes_to_sleep_and_its_successor() -> None:
     """Each child leaves after each message, so that nearly every message meets an ending child."""
     received: list[object] = []
@@ -369,6 +370,7 @@ def test_a_stop_reaches_all_children_at_once(kind: type[_Player]) -> None:
     assert sum(isinstance(event, ChildStopped) for event in events) == 3 + 1
 
 
+@pytest.mark.soak
 def test_a_crowd_costs_no_threads_and_comes_and_goes() -> None:
     crowd = scaled(3_000, 10_000)
     with run_system(dynamic(), shutdown_budget_s=60) as system:

@@ -160,6 +160,7 @@ def test_a_report_is_json_and_can_be_had_before_the_start_and_after_the_stop() -
     assert [child["state"] for child in after["children"]] == ["stopped", "stopped"]
 
 
+@pytest.mark.soak
 def test_a_crowd_is_summarised_and_the_report_stays_small_and_quick() -> None:
     crowd = scaled(2_000, 10_000)
     sick = 30

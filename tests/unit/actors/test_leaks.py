@@ -82,6 +82,7 @@ def test_the_error_that_an_asker_keeps_does_not_keep_the_dead_actor(
         assert str(kept.value) == "kept"
 
 
+@pytest.mark.soak
 def test_children_that_went_to_sleep_leave_nothing_behind() -> None:
     instances: list[weakref.ref[_Player]] = []
     crowd = scaled(300, 5_000)

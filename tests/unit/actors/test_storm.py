@@ -262,6 +262,7 @@ def test_a_stop_of_the_whole_system_under_load_answers_everybody() -> None:
     assert outcomes["answered"] > 0
 
 
+@pytest.mark.soak
 def test_a_restart_that_nobody_survives_is_still_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -115,6 +115,7 @@ def check_every_death(victims: Victims, tmp_path: Path, prefix: list[str], tail:
     pytest.fail("a call with more than a hundred steps")
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("prefix", PREFIXES.values(), ids=PREFIXES)
 def test_a_call_cut_off_holds_wholly_or_not_at_all(
     victims: Victims, tmp_path: Path, prefix: list[str]
@@ -184,6 +185,7 @@ def test_a_directory_whose_opening_is_cut_off_can_be_opened(tmp_path: Path) -> N
         store.close(clean=True)
 
 
+@pytest.mark.soak
 def test_acknowledged_writes_survive_kills_at_random_moments(tmp_path: Path) -> None:
     chance = random.Random(7)
     for number in range(scaled(4, 60)):
