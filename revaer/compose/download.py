@@ -43,6 +43,7 @@ from revaer.domain.torrent import TorrentDescription, TorrentSource
 from revaer.ports.board import Board
 from revaer.ports.engine import EngineSettings
 from revaer.ports.event_feed import EventFeed
+from revaer.ports.gateway import Gateway
 from revaer.ports.projection import Projection
 from revaer.runtime.actor_events import ActorEvents
 from revaer.runtime.board_table import BoardTable
@@ -161,7 +162,7 @@ class DownloadRun:
             workers=POOL_WORKERS,
         )
         watch.attach(self._system)
-        self._gateway = ActorGateway(self._system)
+        self._gateway: Gateway = ActorGateway(self._system)
         self.is_saved = True
         """False once `stop` had to end without an answer from the store."""
 

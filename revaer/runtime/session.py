@@ -14,7 +14,7 @@ from revaer.domain import facts as f
 from revaer.domain.errors import RevaerError, UnavailableError
 from revaer.domain.ids import InfoHash, Revision
 from revaer.domain.paths import PathPolicy
-from revaer.domain.torrent import TorrentState
+from revaer.domain.torrent import FaultCode, TorrentState
 from revaer.ports.board import Board
 from revaer.ports.payload import PayloadFiles
 from revaer.ports.resume_store import ResumeStore
@@ -100,6 +100,8 @@ class SessionActor(ThreadActor):
         facts = restore(self._parts, self._reports, restored, is_adopted=lease.is_adopted)
         self._show(facts)
         ports.holder.confirm()
+        if self.context.generation > 1:  # whatever ended the predecessor is over
+            self._publish(ev.HealthChanged("engine", "ok", ""))
         self.every(TICK_S, Tick())
         log.info("session_ready", torrents=len(self._parts.roster), adopted=lease.is_adopted)
 
@@ -154,13 +156,13 @@ class SessionActor(ThreadActor):
     def _session_failed(self, fact: f.SessionFailed) -> None:
         """A session that cannot go on is replaced by way of a crash, seen by everybody."""
         self._ports.holder.condemn()
-        revision = self._ports.board.revision
-        failed = [
-            (ev.TorrentFailed(spec.info_hash, "engine", fact.reason), revision)
-            for spec in self._parts.roster
-        ]
-        down = ev.HealthChanged("engine", "failing", fact.reason)
-        self._events.tell_or_drop(Publish(((down, revision), *failed)))
+        self._publish(
+            ev.HealthChanged("engine", "failing", fact.reason),
+            *(
+                ev.TorrentFailed(spec.info_hash, FaultCode.ENGINE, fact.reason)
+                for spec in self._parts.roster
+            ),
+        )
         raise EngineSessionFailedError(fact.reason)
 
     def _tick(self) -> None:
@@ -212,8 +214,11 @@ class SessionActor(ThreadActor):
         self._troubles[component] = cause
         status = "degraded" if cause else "ok"
         log.warning("health_changed", component=component, status=status, cause=cause)
-        event = ev.HealthChanged(component, status, cause)
-        self._events.tell_or_drop(Publish(((event, self._ports.board.revision),)))
+        self._publish(ev.HealthChanged(component, status, cause))
+
+    def _publish(self, *events: ev.Event) -> None:
+        revision = self._ports.board.revision
+        self._events.tell_or_drop(Publish(tuple((event, revision) for event in events)))
 
     def _quiesce(self) -> None:
         """Answered when the last blob is stored; the pump keeps running until then."""

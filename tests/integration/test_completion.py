@@ -49,12 +49,8 @@ def test_the_files_are_whole_when_the_event_is_heard(
     ):
         heard = rig.feed.subscribe(("torrent.completed", "torrent.state_changed"))
         for number, payload in enumerate(payloads):
-            source = (
-                MagnetSource(payload.magnet) if number % 2 else MetainfoSource(payload.torrent)
-            )
-            rig.gateway.execute(
-                AddTorrent(source=source, peers=(seeder.peer,)), timeout_s=SOON_S
-            )
+            source = MagnetSource(payload.magnet) if number % 2 else MetainfoSource(payload.torrent)
+            rig.gateway.execute(AddTorrent(source=source, peers=(seeder.peer,)), timeout_s=SOON_S)
         complete: list[InfoHash] = []
         while len(complete) < TORRENTS:
             delivery = heard.next(SOON_S)
