@@ -107,6 +107,8 @@ class DownloadRun:
     touched or a file is written outside the state directory.
     """
 
+    _gateway: Gateway
+
     def __init__(
         self,
         options: DownloadOptions,
@@ -162,7 +164,7 @@ class DownloadRun:
             workers=POOL_WORKERS,
         )
         watch.attach(self._system)
-        self._gateway: Gateway = ActorGateway(self._system)
+        self._gateway = ActorGateway(self._system)
         self.is_saved = True
         """False once `stop` had to end without an answer from the store."""
 
