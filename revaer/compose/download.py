@@ -11,6 +11,7 @@ from actors import (
     ActorSystem,
     AskTimeout,
     ExitReason,
+    MailboxFull,
     ShutdownPhase,
     ShutdownReport,
     StartFailed,
@@ -30,6 +31,7 @@ from revaer.domain.commands import (
     SetSequential,
 )
 from revaer.domain.errors import (
+    ConflictError,
     EngineDownError,
     InvalidInputError,
     PathRefusedError,
@@ -282,8 +284,8 @@ class DownloadRun:
                 self._gateway.execute(SetSequential(info_hash, options.sequential))
         try:
             self._gateway.execute(ResumeTorrent(info_hash))
-        except InvalidInputError:
-            return  # a magnet's file list, refused again: the board says so, the others go on
+        except (InvalidInputError, ConflictError):
+            return  # refused again, or could not be loaded: the board says so, the others go on
         if options.peers:
             self._gateway.execute(ConnectPeers(info_hash, options.peers))
 
@@ -291,9 +293,7 @@ class DownloadRun:
         try:
             session = self._system.address("engine.session")
             session.ask(Quiesce(), timeout_s=max(time_left_s, 0.1))
-        except Unavailable:
-            return  # nothing runs that could be saved
-        except AskTimeout:
+        except (Unavailable, AskTimeout, MailboxFull):
             self.is_saved = False
 
 

@@ -13,7 +13,6 @@ from revaer.domain.torrent import (
     Fault,
     FaultCode,
     Metainfo,
-    StopReason,
     TorrentRecord,
     TorrentSpec,
     TorrentStatus,
@@ -253,7 +252,8 @@ class _Draft:
     def _fault(self, record: TorrentRecord, fault: Fault) -> None:
         if record.fault == fault:
             return
-        self._record = replace(record, fault=fault)
+        is_verified = record.is_verified and fault.code is not FaultCode.MISSING_FILES
+        self._record = replace(record, fault=fault, is_verified=is_verified)
         self._events.append(ev.TorrentFailed(record.info_hash, fault.code, fault.message))
 
 
@@ -287,8 +287,3 @@ def _progress(record: TorrentRecord) -> ev.TorrentProgress:
         status.upload_rate,
         status.seeds + status.leechers,
     )
-
-
-def is_stopped(spec: TorrentSpec) -> bool:
-    """Whether the torrent is meant to stand still."""
-    return spec.stop_reason is not StopReason.NONE

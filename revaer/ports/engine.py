@@ -115,7 +115,7 @@ class TorrentEngine(MetainfoReader, Protocol):
         ...
 
     def knows(self, info_hash: InfoHash) -> bool:
-        """Whether the engine runs this torrent."""
+        """Whether the engine runs a torrent under exactly this id; other hashes do not count."""
         ...
 
     def torrents(self) -> tuple[InfoHash, ...]:
@@ -134,8 +134,11 @@ class TorrentEngine(MetainfoReader, Protocol):
         """Stop and stay stopped, out of the engine's own queue."""
         ...
 
-    def resume(self, info_hash: InfoHash, *, forced: bool) -> None:
-        """Run: under the queue, or past it when forced. Clears errors and upload mode first."""
+    def resume(self, info_hash: InfoHash, *, forced: bool, is_judged: bool = True) -> None:
+        """Run: under the queue, or past it when forced. Clears errors first.
+
+        A magnet's hold ends only when `is_judged` says that its file list was judged.
+        """
         ...
 
     def recheck(self, info_hash: InfoHash) -> None:

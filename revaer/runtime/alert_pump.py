@@ -52,6 +52,8 @@ class AlertPump(LoopActor):
         self._watched_wake = -1
         self._next_request = 0.0
         self._period_s = ACTIVE_PERIOD_S
+        if self.context.generation > 1:  # what a predecessor had drained died with it
+            self._backlog.append(EngineReported((f.AlertsDropped(),)))
         self._pump()
 
     def step(self, wake: int, deadline: float) -> None:
@@ -106,7 +108,10 @@ class AlertPump(LoopActor):
                 return
             else:
                 return
-        self._coalescers.tell_or_drop(StartChild(message.info_hash, first_message=message))
+        start = StartChild(message.info_hash, first_message=message)
+        if not self._coalescers.tell_or_drop(start):
+            self._tell_board(message.facts)
+            return
         self._active[message.info_hash] = self.context.address_of(
             f"{COALESCERS_PATH}.{message.info_hash}"
         )

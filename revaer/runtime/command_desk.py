@@ -8,7 +8,14 @@ from dataclasses import replace
 from typing import assert_never
 
 from revaer.domain import commands as cmd
-from revaer.domain.errors import ConflictError, RevaerError, SelectionError, TorrentExistsError
+from revaer.domain.errors import (
+    ConflictError,
+    InvalidInputError,
+    RevaerError,
+    SelectionError,
+    StoreDownError,
+    TorrentExistsError,
+)
 from revaer.domain.facts import (
     FaultCleared,
     Origin,
@@ -28,6 +35,8 @@ from revaer.ports.engine import EngineTorrent
 from revaer.runtime.session_parts import Outcome, SessionParts
 
 HIGHEST_PRIORITY = 7
+HIGHEST_LIMIT = 2**31 - 1
+TRUNCATED_HASH = 40
 
 
 class CommandDesk:
@@ -75,6 +84,7 @@ class CommandDesk:
         description = parts.engine.describe(command.source)
         self._refuse_known(description)
         spec = self._spec_of(command, description)
+        _check_limits(spec)
         data = command.source.data if isinstance(command.source, MetainfoSource) else None
         parts.keep(spec, data)
         try:
@@ -93,7 +103,8 @@ class CommandDesk:
 
     def _refuse_known(self, description: TorrentDescription) -> None:
         roster = self._parts.roster
-        for alias in (description.info_hash, description.infohash_v1, description.infohash_v2):
+        v2 = description.infohash_v2
+        for alias in (description.info_hash, description.infohash_v1, v2, v2[:TRUNCATED_HASH]):
             if alias in roster.removing:
                 raise ConflictError(
                     f"{description.name} is being removed; add it again when torrent.removed was "
@@ -155,9 +166,12 @@ class CommandDesk:
         spec = replace(parts.running(info_hash), stop_reason=StopReason.NONE)
         metainfo = parts.engine.metainfo(spec.info_hash)
         if metainfo is not None:
-            parts.judge(spec, metainfo.files)
+            spec = replace(spec, priorities=parts.judge(spec, metainfo.files))
         parts.keep(spec)
-        parts.engine.resume(spec.info_hash, forced=spec.force_start)
+        if spec.priorities:
+            parts.engine.prioritize(spec.info_hash, spec.priorities)
+        # A list that arrives just now is judged when its report is taken, and resumed then.
+        parts.engine.resume(spec.info_hash, forced=spec.force_start, is_judged=metainfo is not None)
         return Outcome(
             spec.info_hash,
             (
@@ -170,24 +184,40 @@ class CommandDesk:
     def _recheck(self, info_hash: InfoHash) -> Outcome:
         parts = self._parts
         spec = parts.running(info_hash)
+        metainfo = parts.engine.metainfo(spec.info_hash)
+        if metainfo is None:
+            raise ConflictError(f"{spec.name} has no files to check before its metadata is known")
+        parts.judge(spec, metainfo.files)
         parts.engine.recheck(spec.info_hash)
         return Outcome(spec.info_hash, (FaultCleared(spec.info_hash), parts.fresh(spec.info_hash)))
 
     def _remove(self, info_hash: InfoHash, *, with_data: bool) -> Outcome:
         parts = self._parts
         spec = parts.roster.get(info_hash)
-        parts.store.bury(spec.info_hash, with_data=with_data)
+        is_running = parts.engine.knows(spec.info_hash)
+        with_data = with_data and is_running and parts.may_delete(spec)
+        self._bury(spec, with_data=with_data)
         parts.roster.drop(spec.info_hash, with_data=with_data)
         parts.saver.forget(spec.info_hash)
-        if with_data:
-            # files must not be gone while a power loss could still bring the torrent back
-            parts.store.sync()
-        if parts.engine.knows(spec.info_hash):
+        if is_running:
             parts.engine.remove(spec.info_hash, with_data=with_data)
         else:
             del parts.roster.removing[spec.info_hash]
             parts.store.forget(spec.info_hash)
         return Outcome(spec.info_hash, (TorrentForgotten(spec.info_hash, with_data),))
+
+    def _bury(self, spec: TorrentSpec, *, with_data: bool) -> None:
+        """Write the tombstone; nothing happened if that fails."""
+        parts = self._parts
+        parts.store.bury(spec.info_hash, with_data=with_data)
+        if not with_data:
+            return
+        try:
+            # files must not be gone while a power loss could still bring the torrent back
+            parts.store.sync()
+        except StoreDownError:
+            parts.store.put(spec)
+            raise
 
     def _select(self, command: cmd.SelectFiles) -> Outcome:
         parts = self._parts
@@ -215,6 +245,7 @@ class CommandDesk:
     def _change(self, spec: TorrentSpec) -> Outcome:
         """Store a change of mode or limits, then let the engine follow."""
         parts = self._parts
+        _check_limits(spec)
         before = parts.roster.get(spec.info_hash)
         parts.keep(spec)
         if spec.sequential != before.sequential:
@@ -236,4 +267,14 @@ def _check_priorities(priorities: tuple[int, ...], file_count: int) -> None:
         if not 0 <= priority <= HIGHEST_PRIORITY:
             raise SelectionError(
                 f"file {index} was given priority {priority}; 0 skips, 1 to 7 rank"
+            )
+
+
+def _check_limits(spec: TorrentSpec) -> None:
+    """Refuse what no engine takes before it is stored: it would be refused at every start."""
+    for name, limit in (("download", spec.download_limit), ("upload", spec.upload_limit)):
+        if not 0 <= limit <= HIGHEST_LIMIT:
+            raise InvalidInputError(
+                f"the {name} limit of {spec.name} is {limit} bytes per second; give 0 (unlimited) "
+                f"to {HIGHEST_LIMIT}"
             )

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from revaer.domain.errors import EngineDownError
@@ -84,11 +85,15 @@ class EngineHolder:
             self._settings = replace(self._settings, download_limit=download, upload_limit=upload)
 
     def set_interest(self, topics: frozenset[str]) -> None:
-        """Have pieces and peers reported while somebody listens, by this engine and the next."""
-        with self._lock:
-            self._interest = topics
-            if self._engine is not None:
-                self._engine.set_interest(topics)
+        """Have pieces and peers reported while somebody listens, by this engine and the next.
+
+        Takes no lock: opening and closing an engine may take seconds, and the caller may not wait.
+        """
+        self._interest = topics
+        engine = self._engine
+        if engine is not None:
+            with suppress(EngineDownError):  # closed this moment; the next one is told
+                engine.set_interest(topics)
 
     def close(self) -> None:
         """Close the engine, if one is open."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 import structlog
 
 from revaer.domain import facts as f
-from revaer.domain.errors import PathRefusedError, RevaerError, SelectionError, StoreDownError
+from revaer.domain.errors import PathRefusedError, RevaerError, SelectionError
 from revaer.domain.ids import NEVER, InfoHash
 from revaer.domain.torrent import Activity, Fault, FaultCode, Metainfo, StopReason
 from revaer.runtime.session_parts import SessionParts, fault_of, wanted_files
@@ -27,6 +27,9 @@ class ReportDesk:
         """Act on one report.
 
         Reports about torrents that are gone are normal (they were on their way) and ignored.
+
+        Raises:
+            StoreDownError: the report changes what is stored; give it again later.
         """
         shown: tuple[f.TorrentFact, ...] = ()
         match fact:
@@ -61,7 +64,7 @@ class ReportDesk:
             case f.DownloadFinished(info_hash):
                 self.finished(info_hash)
             case f.TorrentChecked(info_hash):
-                self._checked(info_hash)
+                return self._checked(info_hash)
             case f.ResumeRejected(info_hash, reason):
                 log.warning("resume_data_rejected", info_hash=info_hash, reason=reason)
             case _:
@@ -101,66 +104,82 @@ class ReportDesk:
         self._parts.engine.flush(info_hash)
 
     def catch_up(self) -> tuple[f.TorrentFact, ...]:
-        """Reports were lost: ask again for all that may have been among them."""
+        """Reports were lost: ask again for all that may have been among them.
+
+        A removal with data is left alone: only its own report tells that the files are gone.
+        """
         parts = self._parts
         log.warning("engine_reports_dropped", torrents=len(parts.roster))
         parts.saver.ask_again()
         parts.engine.request_all()
         facts: list[f.TorrentFact] = []
         for spec in tuple(parts.roster):
-            record = parts.board.get(spec.info_hash)
-            metainfo = parts.engine.metainfo(spec.info_hash)
-            if metainfo is not None and record is not None and record.metainfo is None:
-                facts.extend(self.metadata(spec.info_hash, metainfo))
-            if record is not None and not record.is_verified:
-                report = parts.fresh(spec.info_hash)
+            info_hash = spec.info_hash
+            record = parts.board.get(info_hash)
+            if record is None or not parts.engine.knows(info_hash):
+                continue
+            metainfo = parts.engine.metainfo(info_hash) if record.metainfo is None else None
+            if metainfo is not None:
+                facts.extend(self.metadata(info_hash, metainfo))
+            if not record.is_verified:
+                report = parts.fresh(info_hash)
                 facts.append(report)
                 if report.status.is_finished:
-                    self.finished(spec.info_hash)
-        for info_hash in tuple(parts.roster.removing):
-            if not parts.engine.knows(info_hash):
+                    self.finished(info_hash)
+        for info_hash, with_data in tuple(parts.roster.removing.items()):
+            if not with_data and not parts.engine.knows(info_hash):
                 self._gone(f.TorrentGone(info_hash))
         return tuple(facts)
 
-    def _checked(self, info_hash: InfoHash) -> None:
-        """Keep what a full check found; the quick one at every start found nothing new."""
-        record = self._parts.board.get(info_hash)
+    def _checked(self, info_hash: InfoHash) -> tuple[f.TorrentFact, ...]:
+        """Say what a check found, and keep it; the quick one at every start found nothing new."""
+        parts = self._parts
+        record = parts.board.get(info_hash)
         if record is not None and record.status.activity is Activity.CHECKING:
-            self._parts.saver.request(info_hash)
+            parts.saver.request(info_hash)
+        return (self._files(info_hash),)
+
+    def _files(self, info_hash: InfoHash) -> f.FilesProgressed:
+        return f.FilesProgressed(info_hash, self._parts.engine.file_progress(info_hash))
 
     def _flushed(self, info_hash: InfoHash) -> tuple[f.TorrentFact, ...]:
+        """See whether the files are there, and say so; a store that is away is tried again."""
         if info_hash not in self._awaiting_flush:
             return ()
-        self._awaiting_flush.discard(info_hash)
         parts = self._parts
         spec = parts.roster.get(info_hash)
         report = parts.fresh(info_hash)
         record = parts.board.get(info_hash)
         metainfo = record.metainfo if record is not None else None
         if metainfo is None or not report.status.is_finished:
+            self._awaiting_flush.discard(info_hash)
             return (report,)
         wanted = wanted_files(spec, metainfo)
-        if not wanted:
-            return (report,)
+        files = self._files(info_hash)
+        whole = all(files.files_done[entry.index] >= entry.size_bytes for entry in wanted)
+        if not wanted or not whole:
+            # more was chosen a moment ago: the engine is finished with less than is asked of it
+            self._awaiting_flush.discard(info_hash)
+            return (report, files)
         missing = parts.files.missing(spec.save_path, wanted)
         if missing:
-            return (report, f.FaultRaised(info_hash, _missing(spec.save_path, missing)))
+            self._awaiting_flush.discard(info_hash)
+            fault = _missing(spec.save_path, missing)
+            return (report, files, f.FaultRaised(info_hash, fault))
         at = spec.completed_at
         if at == NEVER:
             at = parts.now()
             parts.keep(replace(spec, completed_at=at))
             parts.saver.request(info_hash)
-        return (report, f.PayloadVerified(info_hash, at))
+        self._awaiting_flush.discard(info_hash)
+        return (report, files, f.PayloadVerified(info_hash, at))
 
     def _store(self, answer: f.ResumeDataReady) -> None:
-        parts = self._parts
-        spec = parts.roster.find(answer.info_hash)
+        """The torrent file before the blob: a blob's file list was judged, or waits to be."""
+        spec = self._parts.roster.find(answer.info_hash)
         if spec is not None and answer.metainfo_data:
-            try:
-                parts.store.put(spec, answer.metainfo_data)
-            except StoreDownError as error:
-                parts.saver.trouble = str(error)
-        parts.saver.store(answer)
+            self._parts.store.put(spec, answer.metainfo_data)
+        self._parts.saver.store(answer)
 
     def _gone(self, fact: f.TorrentGone) -> None:
         parts = self._parts

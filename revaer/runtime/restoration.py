@@ -7,17 +7,18 @@ import structlog
 
 from revaer.domain import facts as f
 from revaer.domain.errors import (
-    InvalidTorrentError,
+    InvalidInputError,
     PathRefusedError,
     RevaerError,
     SelectionError,
     TorrentExistsError,
 )
-from revaer.domain.ids import NEVER, InfoHash
+from revaer.domain.ids import NEVER
 from revaer.domain.torrent import (
+    Activity,
     Fault,
     FaultCode,
-    Metainfo,
+    FileEntry,
     MetainfoSource,
     StopReason,
     TorrentSpec,
@@ -28,6 +29,8 @@ from revaer.runtime.report_desk import ReportDesk
 from revaer.runtime.session_parts import SessionParts, fault_of
 
 log = structlog.get_logger(__name__)
+
+_CHECKING = frozenset({Activity.CHECKING, Activity.CHECKING_RESUME})
 
 
 def restore(
@@ -46,79 +49,119 @@ def restore(
         _finish_removal(parts, tombstone)
     facts: list[f.TorrentFact] = []
     for stored in restored.torrents:
+        info_hash = stored.spec.info_hash
         for problem in stored.problems:
-            log.warning("resume_data_damage", info_hash=stored.spec.info_hash, problem=problem)
+            log.warning("resume_data_damage", info_hash=info_hash, problem=problem)
         parts.roster.put(stored.spec)
-        if is_adopted and parts.engine.knows(stored.spec.info_hash):
-            facts.extend(_adopt(parts, reports, stored))
-        else:
-            facts.extend(_run(parts, stored, recheck=restored.must_recheck_incomplete))
+        try:
+            if is_adopted and parts.engine.knows(info_hash):
+                facts.extend(_adopt(parts, reports, stored))
+            else:
+                must_recheck = restored.must_recheck_incomplete
+                facts.extend(_run(parts, reports, stored, recheck=must_recheck))
+        except (InvalidInputError, TorrentExistsError) as error:
+            log.warning("torrent_not_restored", info_hash=info_hash, cause=str(error))
+            facts += (
+                f.TorrentKnown(info_hash, stored.spec, None, f.Origin.RESTORED),
+                f.FaultRaised(info_hash, Fault(FaultCode.ENGINE, str(error))),
+            )
     if is_adopted:
         facts.extend(_keep_unstored(parts))
         parts.engine.request_all()
+    facts.extend(ghosts(parts))
     return tuple(facts)
 
 
-def _run(parts: SessionParts, stored: StoredTorrent, *, recheck: bool) -> Iterator[f.TorrentFact]:
-    spec = stored.spec
-    was_complete = spec.completed_at != NEVER
-    metainfo: Metainfo | None = None
-    fault: Fault | None = None
-    try:
-        asked, fault = _judged(parts, stored)
-        metainfo = parts.engine.add(
-            EngineTorrent(
-                spec=asked,
-                metainfo_data=stored.metainfo_data,
-                blob=stored.blob,
-                recheck=recheck and not was_complete,
-            )
+def ghosts(parts: SessionParts) -> Iterator[f.TorrentFact]:
+    """Have the board forget what was removed while it, or the session, was away."""
+    for record in parts.board.records():
+        if parts.roster.find(record.info_hash) is None:
+            with_data = parts.roster.removing.get(record.info_hash, False)
+            yield f.TorrentForgotten(record.info_hash, with_data)
+
+
+def _run(
+    parts: SessionParts, reports: ReportDesk, stored: StoredTorrent, *, recheck: bool
+) -> Iterator[f.TorrentFact]:
+    """Add a torrent, at a standstill as long as its file list is refused or not known yet."""
+    info_hash = stored.spec.info_hash
+    spec, fault = _judged(parts, stored)
+    # Resume data may carry a file list that nobody has judged: then it waits, too.
+    is_unjudged = stored.metainfo_data is None and stored.blob is not None
+    stands = spec if fault is None and not is_unjudged else _standing(spec)
+    metainfo = parts.engine.add(
+        EngineTorrent(
+            spec=stands,
+            metainfo_data=stored.metainfo_data,
+            blob=stored.blob,
+            recheck=recheck and spec.completed_at == NEVER,
         )
-    except (InvalidTorrentError, TorrentExistsError) as error:
-        fault = Fault(FaultCode.ENGINE, str(error))
-        log.warning("torrent_not_restored", info_hash=spec.info_hash, cause=str(error))
-    yield f.TorrentKnown(spec.info_hash, spec, metainfo, f.Origin.RESTORED)
+    )
+    yield f.TorrentKnown(info_hash, spec, metainfo, f.Origin.RESTORED)
+    yield f.FaultCleared(info_hash)  # what a dead engine said of it is out of date
     if fault is not None:
-        yield f.FaultRaised(spec.info_hash, fault)
+        yield f.FaultRaised(info_hash, fault)
+    elif is_unjudged and metainfo is not None:
+        yield from reports.metadata(info_hash, metainfo)
+    elif is_unjudged and spec.stop_reason is StopReason.NONE:
+        parts.engine.resume(info_hash, forced=spec.force_start, is_judged=False)
+
+
+def _standing(spec: TorrentSpec) -> TorrentSpec:
+    return replace(spec, stop_reason=StopReason.USER)
 
 
 def _judged(parts: SessionParts, stored: StoredTorrent) -> tuple[TorrentSpec, Fault | None]:
-    """A refused file list comes back at a standstill, however it came to be stored."""
+    """Judge a stored file list again, however it came to be stored."""
     if stored.metainfo_data is None:
         return stored.spec, None
     description = parts.engine.describe(MetainfoSource(stored.metainfo_data))
     if description.metainfo is None:
         return stored.spec, None
+    return _verdict(parts, stored.spec, description.metainfo.files)
+
+
+def _verdict(
+    parts: SessionParts, spec: TorrentSpec, files: tuple[FileEntry, ...]
+) -> tuple[TorrentSpec, Fault | None]:
     try:
-        priorities = parts.judge(stored.spec, description.metainfo.files)
+        priorities = parts.judge(spec, files)
     except (PathRefusedError, SelectionError) as error:
-        return replace(stored.spec, stop_reason=StopReason.USER), fault_of(error)
-    return replace(stored.spec, priorities=priorities), None
+        return spec, fault_of(error)
+    if priorities != spec.priorities:
+        spec = replace(spec, priorities=priorities)
+        parts.keep(spec)
+    return spec, None
 
 
 def _adopt(
     parts: SessionParts, reports: ReportDesk, stored: StoredTorrent
 ) -> Iterator[f.TorrentFact]:
     """A torrent that kept running while its session actor was replaced."""
-    spec = stored.spec
-    info_hash = spec.info_hash
+    info_hash = stored.spec.info_hash
     metainfo = parts.engine.metainfo(info_hash)
     report = parts.fresh(info_hash)
-    yield f.TorrentKnown(info_hash, spec, metainfo, f.Origin.ADOPTED)
+    status = report.status
+    yield f.TorrentKnown(info_hash, stored.spec, metainfo, f.Origin.ADOPTED)
+    yield report
+    if not (status.error or status.in_upload_mode):
+        yield f.FaultCleared(info_hash)
     if metainfo is not None and stored.metainfo_data is None:
-        # the metadata arrived while nobody was there to judge it
+        # the metadata arrived while nobody was there to judge it, or to store it
         yield from reports.metadata(info_hash, metainfo)
-    elif spec.stop_reason is not StopReason.NONE and not report.status.is_paused:
-        parts.engine.pause(info_hash)
-    elif (
-        spec.stop_reason is StopReason.NONE
-        and report.status.is_paused
-        and not report.status.is_auto_managed
-        and not report.status.error
-    ):
-        parts.engine.resume(info_hash, forced=spec.force_start)
-    yield parts.fresh(info_hash)
-    if report.status.is_finished:
+    else:
+        spec, fault = stored.spec, None
+        if metainfo is not None:
+            spec, fault = _verdict(parts, spec, metainfo.files)
+        if fault is not None:
+            parts.engine.pause(info_hash)
+            yield f.FaultRaised(info_hash, fault)
+        elif spec.stop_reason is not StopReason.NONE:
+            if not status.is_paused and status.activity not in _CHECKING:
+                parts.engine.pause(info_hash)
+        elif status.is_paused and not status.is_auto_managed and not status.error:
+            parts.engine.resume(info_hash, forced=spec.force_start, is_judged=metainfo is not None)
+    if status.is_finished:
         reports.finished(info_hash)
 
 
@@ -139,11 +182,12 @@ def _keep_unstored(parts: SessionParts) -> Iterator[f.TorrentFact]:
 def _finish_removal(parts: SessionParts, tombstone: Tombstone) -> None:
     """Carry out a removal that was promised; deleting files needs the engine to know them once."""
     stored = tombstone.stored
-    info_hash: InfoHash = stored.spec.info_hash
+    info_hash = stored.spec.info_hash
     try:
         if parts.engine.knows(info_hash) or (tombstone.with_data and _add_to_delete(parts, stored)):
-            parts.roster.drop(info_hash, with_data=tombstone.with_data)
-            parts.engine.remove(info_hash, with_data=tombstone.with_data)
+            with_data = tombstone.with_data and parts.may_delete(stored.spec)
+            parts.roster.drop(info_hash, with_data=with_data)
+            parts.engine.remove(info_hash, with_data=with_data)
             return
         parts.store.forget(info_hash)
     except RevaerError as error:
@@ -154,11 +198,14 @@ def _add_to_delete(parts: SessionParts, stored: StoredTorrent) -> bool:
     """Add a buried torrent at a standstill; False when there is nothing that names its files."""
     if stored.metainfo_data is None and stored.blob is None:
         return False
-    spec = replace(stored.spec, stop_reason=StopReason.USER)
     try:
         parts.engine.add(
-            EngineTorrent(spec=spec, metainfo_data=stored.metainfo_data, blob=stored.blob)
+            EngineTorrent(
+                spec=_standing(stored.spec),
+                metainfo_data=stored.metainfo_data,
+                blob=stored.blob,
+            )
         )
-    except InvalidTorrentError:
+    except InvalidInputError:
         return False
     return True

@@ -15,7 +15,6 @@ class Receiver(Enum):
 
     SESSION = auto()
     BOARD = auto()
-    BOTH = auto()
 
 
 RECEIVERS: Final[dict[type[f.Fact], Receiver]] = {
@@ -27,7 +26,7 @@ RECEIVERS: Final[dict[type[f.Fact], Receiver]] = {
     f.PeerLeft: Receiver.BOARD,
     f.TrackerAnswered: Receiver.BOARD,
     f.TrackerRefused: Receiver.BOARD,
-    f.AddFailed: Receiver.BOTH,
+    f.AddFailed: Receiver.BOARD,
     # By way of the session: an add that fails at once must not be told of a torrent that the board
     # does not know yet, because the session's own answer is still on its way.
     f.FaultRaised: Receiver.SESSION,
@@ -80,11 +79,9 @@ def route(facts: Iterable[f.Fact], active: Container[InfoHash]) -> Routes:
     routes = Routes()
     coalescers = routes.coalescers
     for fact in facts:
-        receiver = RECEIVERS[type(fact)]
-        if receiver is not Receiver.BOARD:
+        if RECEIVERS[type(fact)] is Receiver.SESSION:
             routes.session.append(fact)
-            if receiver is Receiver.SESSION:
-                continue
+            continue
         info_hash = fact.info_hash  # type: ignore[union-attr] # the board's facts name a torrent
         gathered = coalescers.get(info_hash)
         if gathered is not None:

@@ -1,12 +1,15 @@
 """When the engine is asked for resume data, and what becomes of the answers."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from revaer.domain.errors import StoreDownError, TorrentNotFoundError
 from revaer.domain.facts import ResumeDataFailed, ResumeDataReady
 from revaer.domain.ids import InfoHash
 from revaer.ports.engine import TorrentEngine
 from revaer.ports.resume_store import ResumeStore
+
+ANSWER_TIMEOUT_S = 30.0
+"""A save that was not answered for this long is asked for again."""
 
 SAVES_PER_TICK = 100
 """A save costs the engine a disk flush; 10,000 at once would stall every transfer."""
@@ -18,11 +21,14 @@ class Saver:
     `trouble` says why the store cannot be written now, or is empty.
     """
 
-    def __init__(self, engine: TorrentEngine, store: ResumeStore) -> None:
-        """Nothing is asked yet."""
+    def __init__(
+        self, engine: TorrentEngine, store: ResumeStore, clock: Callable[[], float]
+    ) -> None:
+        """Nothing is asked yet; `clock` counts seconds and never goes back."""
+        self._clock = clock
         self._engine = engine
         self._store = store
-        self._outstanding: set[InfoHash] = set()
+        self._outstanding: dict[InfoHash, float] = {}
         self._waiting: dict[InfoHash, None] = {}
         self.trouble = ""
         self.saved = 0
@@ -39,17 +45,18 @@ class Saver:
             self._engine.save(info_hash)
         except TorrentNotFoundError:
             return
-        self._outstanding.add(info_hash)
+        self._outstanding[info_hash] = self._clock()
 
     def queue(self, torrents: Iterable[InfoHash]) -> None:
         """Save these in slices, oldest request first."""
         for info_hash in torrents:
-            if info_hash not in self._outstanding:
-                self._waiting.setdefault(info_hash)
+            self._waiting.setdefault(info_hash)
 
     def tick(self) -> None:
-        """Ask for the next slice."""
-        for info_hash in list(self._waiting)[:SAVES_PER_TICK]:
+        """Ask for the next slice; a single one while the store is away, to see if it still is."""
+        too_old = self._clock() - ANSWER_TIMEOUT_S
+        self.queue([one for one, asked_at in self._outstanding.items() if asked_at < too_old])
+        for info_hash in list(self._waiting)[: 1 if self.trouble else SAVES_PER_TICK]:
             del self._waiting[info_hash]
             self.request(info_hash)
 
@@ -62,7 +69,7 @@ class Saver:
 
     def store(self, answer: ResumeDataReady) -> None:
         """Put an answer into the store; a store that is away is tried again with a later save."""
-        self._outstanding.discard(answer.info_hash)
+        self._outstanding.pop(answer.info_hash, None)
         try:
             self._store.put_blob(answer.info_hash, answer.blob)
         except StoreDownError as error:
@@ -75,16 +82,16 @@ class Saver:
 
     def give_up(self, answer: ResumeDataFailed) -> None:
         """The engine has nothing to store."""
-        self._outstanding.discard(answer.info_hash)
+        self._outstanding.pop(answer.info_hash, None)
         self.failed += 1
 
     def forget(self, info_hash: InfoHash) -> None:
         """The torrent is going: no answer is expected or wanted."""
-        self._outstanding.discard(info_hash)
+        self._outstanding.pop(info_hash, None)
         self._waiting.pop(info_hash, None)
 
     def ask_again(self) -> None:
         """Alerts were dropped: answers may be among them."""
         for info_hash in tuple(self._outstanding):
-            self._outstanding.discard(info_hash)
+            del self._outstanding[info_hash]
             self.request(info_hash)

@@ -1,5 +1,6 @@
 """Owns the engine: commands, resume store, completion, restore and adoption."""
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from actors import Address, AskTimeout, MailboxFull, MailboxOptions, Reply, Thre
 from revaer.domain import commands as cmd
 from revaer.domain import events as ev
 from revaer.domain import facts as f
-from revaer.domain.errors import RevaerError, UnavailableError
+from revaer.domain.errors import RevaerError, StoreDownError, UnavailableError
 from revaer.domain.ids import InfoHash, Revision
 from revaer.domain.paths import PathPolicy
 from revaer.domain.torrent import FaultCode, TorrentState
@@ -24,7 +25,7 @@ from revaer.runtime.engine_holder import EngineHolder
 from revaer.runtime.event_hub import Publish
 from revaer.runtime.messages import EngineReported, Quiesce, Quiesced, Republish, Tick
 from revaer.runtime.report_desk import ReportDesk
-from revaer.runtime.restoration import restore
+from revaer.runtime.restoration import ghosts, restore
 from revaer.runtime.saver import Saver
 from revaer.runtime.session_parts import SessionParts
 
@@ -38,6 +39,9 @@ TICK_S = 1.0
 FILE_PROGRESS_PER_TICK = 20
 """Each costs a round trip to the engine's network thread: 10 us idle, 32 ms at worst."""
 SAVE_INTERVAL_S = 300.0
+MAX_UNSHOWN = 10_000
+MAX_UNSTORED = 10_000
+"""Reports held while the store, or the board, is away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,8 @@ class SessionActor(ThreadActor):
         self._since_save_s = 0.0
         self._troubles: dict[str, str] = {}
         self._file_turn = 0
+        self._unshown: list[f.TorrentFact] = []
+        self._unstored: deque[f.Fact] = deque(maxlen=MAX_UNSTORED)
 
     def on_start(self) -> None:
         """Open or adopt the engine and bring it to what the store says."""
@@ -92,16 +98,22 @@ class SessionActor(ThreadActor):
             files=ports.files,
             board=ports.board,
             wall_clock=ports.wall_clock,
-            saver=Saver(lease.engine, ports.store),
+            saver=Saver(lease.engine, ports.store, self.context.clock),
         )
         self._reports = ReportDesk(self._parts)
         self._commands = CommandDesk(self._parts)
-        restored = ports.store.load(ports.restore_only)
+        try:
+            restored = ports.store.load(ports.restore_only)
+        except StoreDownError:
+            ports.holder.confirm()  # the engine is well: what it transfers goes on meanwhile
+            raise
         facts = restore(self._parts, self._reports, restored, is_adopted=lease.is_adopted)
-        self._show(facts)
         ports.holder.confirm()
-        if self.context.generation > 1:  # whatever ended the predecessor is over
-            self._publish(ev.HealthChanged("engine", "ok", ""))
+        self._show(facts)
+        if self.context.generation > 1:  # whatever a predecessor said of these is out of date
+            self._publish(
+                *(ev.HealthChanged(component, "ok", "") for component in ("engine", "resume_store"))
+            )
         self.every(TICK_S, Tick())
         log.info("session_ready", torrents=len(self._parts.roster), adopted=lease.is_adopted)
 
@@ -128,7 +140,11 @@ class SessionActor(ThreadActor):
     def _execute(self, command: cmd.TorrentCommand) -> cmd.CommandDone:
         self._refuse_when_quiescing()
         outcome = self._commands.execute(command)
-        return cmd.CommandDone(outcome.info_hash, self._show(outcome.facts))
+        done = cmd.CommandDone(outcome.info_hash, self._show(outcome.facts))
+        record = self._ports.board.get(outcome.info_hash)
+        if record is not None and record.status.is_finished and not record.is_verified:
+            self._reports.finished(outcome.info_hash)  # no report of its end may come any more
+        return done
 
     def _set_global_limits(self, command: cmd.SetGlobalLimits) -> cmd.SettingsApplied:
         self._refuse_when_quiescing()
@@ -142,16 +158,38 @@ class SessionActor(ThreadActor):
 
     def _take(self, facts: Iterable[f.Fact]) -> None:
         shown: list[f.TorrentFact] = []
+        has_caught_up = False
         for fact in facts:
             if isinstance(fact, f.SessionFailed):
                 self._session_failed(fact)
             if isinstance(fact, f.ListenSucceeded | f.ListenFailed):
                 self._hear_listening(fact)
-            shown.extend(self._reports.take(fact))
-        if shown:
-            self._board.tell_or_drop(ApplyFacts(tuple(shown)))
+            if isinstance(fact, f.AlertsDropped):
+                if has_caught_up:
+                    continue
+                has_caught_up = True
+            shown.extend(self._act_on(fact))
+        self._tell_board(shown)
         self._tell_health()
         self._answer_when_quiet()
+
+    def _act_on(self, fact: f.Fact) -> tuple[f.TorrentFact, ...]:
+        """One report that cannot be acted on costs none of the others."""
+        try:
+            return self._reports.take(fact)
+        except StoreDownError as error:
+            self._parts.saver.trouble = str(error)
+            self._unstored.append(fact)
+        except RevaerError as error:
+            log.warning("report_not_acted_on", report=type(fact).__name__, cause=str(error))
+        return ()
+
+    def _tell_board(self, facts: Iterable[f.TorrentFact]) -> None:
+        """What the board does not take now goes first the next time."""
+        self._unshown.extend(facts)
+        del self._unshown[:-MAX_UNSHOWN]
+        if self._unshown and self._board.tell_or_drop(ApplyFacts(tuple(self._unshown))):
+            self._unshown.clear()
 
     def _session_failed(self, fact: f.SessionFailed) -> None:
         """A session that cannot go on is replaced by way of a crash, seen by everybody."""
@@ -176,8 +214,10 @@ class SessionActor(ThreadActor):
                 if record.status.needs_save
             )
         saver.tick()
+        unstored = tuple(self._unstored)
+        self._unstored.clear()
+        self._take(unstored)
         self._report_files()
-        self._tell_health()
 
     def _report_files(self) -> None:
         """File progress of what is downloading, in turns."""
@@ -194,8 +234,7 @@ class SessionActor(ThreadActor):
                 done = self._parts.engine.file_progress(record.info_hash)
                 facts.append(f.FilesProgressed(record.info_hash, done))
         self._file_turn = turn + FILE_PROGRESS_PER_TICK
-        if facts:
-            self._board.tell_or_drop(ApplyFacts(tuple(facts)))
+        self._tell_board(facts)
 
     def _tell_health(self) -> None:
         self._set_health("resume_store", self._parts.saver.trouble)
@@ -250,8 +289,9 @@ class SessionActor(ThreadActor):
         for spec in self._parts.roster:
             metainfo = engine.metainfo(spec.info_hash) if engine.knows(spec.info_hash) else None
             facts.append(f.TorrentKnown(spec.info_hash, spec, metainfo, f.Origin.ADOPTED))
+        facts.extend(ghosts(self._parts))
         self._show(facts)
-        engine.request_all()
+        self._tell_board(self._reports.catch_up())
 
     def _show(self, facts: Iterable[f.TorrentFact]) -> Revision:
         """Let the board take facts in, and say which revision shows them."""

@@ -66,6 +66,20 @@ class SessionParts:
             return spec.priorities
         return priorities_for(spec.selection, files)
 
+    def may_delete(self, spec: TorrentSpec) -> bool:
+        """Whether the files that the engine would delete are the torrent's own.
+
+        A refused file list names places of others, and not one byte of it was written.
+        """
+        metainfo = self.engine.metainfo(spec.info_hash)
+        if metainfo is None:
+            return True
+        try:
+            self.policy.check_files(spec.save_path, metainfo.files)
+        except PathRefusedError:
+            return False
+        return True
+
     def keep(self, spec: TorrentSpec, metainfo_data: bytes | None = None) -> None:
         """Store a spec, then remember it: what cannot be stored does not happen."""
         self.store.put(spec, metainfo_data)

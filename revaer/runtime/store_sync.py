@@ -35,7 +35,9 @@ class StoreSync(ThreadActor):
         self._trouble = ""
 
     def on_start(self) -> None:
-        """Arm the timer."""
+        """Arm the timer; what a predecessor said of the disk is said anew."""
+        if self.context.generation > 1:
+            self._trouble = "not tried yet"
         self._events = self.context.address_of("events")
         self.every(SYNC_PERIOD_S, Sync())
 

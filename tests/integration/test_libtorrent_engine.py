@@ -226,7 +226,8 @@ class TestIds:
         assert received.info_hash == finished.info_hash == payload.infohash_v1
         assert received.metainfo.infohash_v2 == payload.infohash_v2
         for known in (payload.infohash_v1, payload.infohash_v2, payload.infohash_v2[:40]):
-            assert engine.knows(InfoHash(known))
+            assert engine.status(InfoHash(known)).info_hash == payload.infohash_v1
+        assert not engine.knows(InfoHash(payload.infohash_v2[:40]))
         assert {r.info_hash for r in observer.all(StatusReported)} == {payload.infohash_v1}
         assert engine.torrents() == (payload.infohash_v1,)
         by_v2 = replace(spec, info_hash=InfoHash(payload.infohash_v2[:40]), magnet_uri="")

@@ -51,6 +51,7 @@ class Fuse:
         """Not armed: the set-up runs unharmed."""
         self._step = step
         self.is_armed = False
+        self.is_past_the_engine = False
 
     def blow(self, step: str) -> None:
         """Reach a step."""
@@ -78,6 +79,8 @@ class Fused:
             self._fuse.blow("before")
             answer = member(*args, **options)
             self._fuse.blow(self._step)
+            if self._fuse.is_armed and self._step == "engine":
+                self._fuse.is_past_the_engine = True
             return answer
 
         return called
@@ -93,8 +96,10 @@ class FusedTable(BoardTable):
 
     def commit(self, changes: Iterable[RowChange]) -> Revision:
         """Take a batch in, then reach the step."""
-        revision = super().commit(changes)
-        self._fuse.blow("board")
+        taken = tuple(changes)
+        revision = super().commit(taken)
+        if taken and self._fuse.is_past_the_engine:
+            self._fuse.blow("board")
         return revision
 
 

@@ -101,7 +101,8 @@ class LibtorrentEngine:
     def knows(self, info_hash: InfoHash) -> bool:
         """See `TorrentEngine.knows`."""
         self._live()
-        return self._registry.find(info_hash) is not None
+        entry = self._registry.find(info_hash)
+        return entry is not None and entry.info_hash == info_hash
 
     def torrents(self) -> tuple[InfoHash, ...]:
         """See `TorrentEngine.torrents`."""
@@ -133,13 +134,13 @@ class LibtorrentEngine:
             entry.handle.unset_flags(_FLAGS.auto_managed | _FLAGS.stop_when_ready)
             entry.handle.pause()
 
-    def resume(self, info_hash: InfoHash, *, forced: bool) -> None:
+    def resume(self, info_hash: InfoHash, *, forced: bool, is_judged: bool = True) -> None:
         """See `TorrentEngine.resume`."""
         with self._torrent(info_hash) as entry:
             handle = entry.handle
             handle.clear_error()
             handle.unset_flags(_FLAGS.stop_when_ready)
-            is_held = handle.torrent_file() is None
+            is_held = not is_judged or handle.torrent_file() is None
             if is_held:
                 handle.set_flags(_FLAGS.upload_mode)
             else:

@@ -144,7 +144,10 @@ def readable(update: lt.torrent_status) -> lt.torrent_status:
 
 def _error_text(update: lt.torrent_status, entry: Entry) -> str:
     """Name the error and the file it happened to; read only while a torrent is in error."""
-    text = str(update.errc.message())
+    try:
+        text = str(update.errc.message())
+    except UnicodeDecodeError:
+        text = "(unreadable error)"
     index = update.error_file
     if index >= 0:
         info = entry.handle.torrent_file()

@@ -81,7 +81,8 @@ class MemoryEngine(Controls):
     def knows(self, info_hash: InfoHash) -> bool:
         """Whether the engine runs this torrent."""
         with self._call("knows"):
-            return info_hash in self._by_key
+            one = self._by_key.get(info_hash)
+            return one is not None and one.info_hash == info_hash
 
     def torrents(self) -> tuple[InfoHash, ...]:
         """The ids of all torrents."""
@@ -107,12 +108,12 @@ class MemoryEngine(Controls):
             one.stops_when_checked = False
             stand_still(one)
 
-    def resume(self, info_hash: InfoHash, *, forced: bool) -> None:
+    def resume(self, info_hash: InfoHash, *, forced: bool, is_judged: bool = True) -> None:
         """Run, under the queue or past it; errors are cleared first."""
         with self._torrent("resume", info_hash) as one:
             one.is_auto_managed = not forced
             one.is_paused = False
-            one.is_held = one.metainfo is None
+            one.is_held = not is_judged or one.metainfo is None
             one.stops_when_checked = False
             one.touch()
             self._absolve(one)

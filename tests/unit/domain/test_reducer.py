@@ -19,7 +19,6 @@ from revaer.domain.reducer import (
     Applied,
     apply,
     fields_of,
-    is_stopped,
 )
 from revaer.domain.torrent import (
     Activity,
@@ -609,8 +608,3 @@ def test_every_field_has_a_bit_of_its_own() -> None:
     assert set(fields_of(EVERYTHING)) == set(FIELD_BITS)
     assert fields_of(0) == ()
     assert {"info_hash", "sequence"}.isdisjoint(STATUS_FIELDS)
-
-
-def test_a_torrent_is_stopped_when_there_is_a_reason() -> None:
-    assert not is_stopped(SPEC)
-    assert is_stopped(replace(SPEC, stop_reason=StopReason.SHARE_LIMIT))

@@ -75,12 +75,3 @@ def test_a_torrent_that_becomes_active_takes_its_later_facts_along() -> None:
 
     assert routes.coalescers == {ONE: [moving, later]}
     assert routes.board == [other]
-
-
-def test_a_refused_torrent_is_told_to_both() -> None:
-    refused = f.AddFailed(ONE, "no")
-
-    routes = route([refused], active=frozenset())
-
-    assert routes.session == [refused]
-    assert routes.board == [refused]

@@ -154,7 +154,7 @@ def test_a_torrent_whose_store_files_vanished_is_stored_again_at_an_adoption(
 ) -> None:
     info_hash = add(rig, payload)
     for path in (rig.root / ".revaer" / "resume").glob(f"{info_hash}*"):
-        path.unlink()
+        path.unlink(missing_ok=True)
 
     crash(rig)
 
