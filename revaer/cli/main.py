@@ -74,11 +74,15 @@ def run(arguments: Sequence[str]) -> int:
         failure = failure_of(error)
     except (click.Abort, KeyboardInterrupt):
         failure = Failure(FAILED, "interrupted", "interrupted before anything began")
+    except OSError as error:
+        silence_stdout()
+        failure = Failure(FAILED, "output", f"standard output cannot be written: {error.strerror}")
+        as_json = False
     else:
         return code if isinstance(code, int) else 0
     try:
         report(failure, as_json=as_json)
-    except BrokenPipeError:
+    except OSError:
         silence_stdout()
     return failure.exit_code
 

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from revaer.adapters.libtorrent.startup import check_libtorrent
 from revaer.domain.commands import (
     AddTorrent,
     ConnectPeers,
+    RecheckTorrent,
     ResumeTorrent,
     SelectFiles,
     SetSequential,
@@ -38,10 +39,16 @@ from revaer.domain.errors import (
     RevaerError,
     StoreDownError,
 )
-from revaer.domain.ids import UNLIMITED, BytesPerSecond, InfoHash, Revision
+from revaer.domain.ids import NEVER, UNLIMITED, BytesPerSecond, InfoHash, Revision
 from revaer.domain.paths import PathPolicy
 from revaer.domain.selection import SelectionRules, priorities_for
-from revaer.domain.torrent import TorrentDescription, TorrentSource
+from revaer.domain.torrent import (
+    Activity,
+    FaultCode,
+    TorrentDescription,
+    TorrentRecord,
+    TorrentSource,
+)
 from revaer.ports.board import Board
 from revaer.ports.engine import EngineSettings
 from revaer.ports.event_feed import EventFeed
@@ -62,6 +69,10 @@ START_TIMEOUT_S = 180.0
 LISTEN_TIMEOUT_S = 2.0
 QUIESCE_BUDGET_S = 5.0
 SHUTDOWN_BUDGET_S = 9.0
+COMMAND_S = 30.0
+SETTLE_S = 10.0
+"""How long the look at the files of a complete torrent may take before it is taken as it says."""
+_AT_WORK = frozenset({Activity.DOWNLOADING, Activity.CHECKING, Activity.FETCHING_METADATA})
 ANY_PORT = ("0.0.0.0:0", "[::]:0")
 
 
@@ -138,6 +149,7 @@ class DownloadRun:
             default_save_path=output,
         )
         self.wanted: tuple[InfoHash, ...] = tuple(self._sources)
+        self._settle_here()
         self.resumed: frozenset[InfoHash] = frozenset(self._store.known()) & set(self.wanted)
         self._table = BoardTable(projections, first_revision=Revision(int(time.time() * 1e6)))
         self._feed = HubFeed(EventRing(wall_clock=time.time))
@@ -196,10 +208,11 @@ class DownloadRun:
             raise _start_error(error) from error
         self._check_listening()
         for info_hash, (named, _) in self._sources.items():
-            if info_hash in self.resumed:
-                self._continue(info_hash)
-            else:
+            record = self._table.get(info_hash)
+            if record is None:  # new, or its stored state was beyond use
                 self._add(named)
+            else:
+                self._continue(record)
 
     def stop(self) -> ShutdownReport:
         """Save everything, stop the actors, close the engine and the store; idempotent."""
@@ -270,29 +283,65 @@ class DownloadRun:
                 sequential=options.sequential,
                 peers=options.peers,
             ),
-            timeout_s=30.0,
+            timeout_s=COMMAND_S,
         )
 
-    def _continue(self, info_hash: InfoHash) -> None:
+    def _continue(self, record: TorrentRecord) -> None:
         """The same command again: go on, with the files and peers that it names now."""
         options = self._options
-        record = self._table.get(info_hash)
-        if record is not None:
-            if options.selection not in (SelectionRules(), record.spec.selection):
-                self._gateway.execute(SelectFiles(info_hash, selection=options.selection))
-            if options.sequential != record.spec.sequential:
-                self._gateway.execute(SetSequential(info_hash, options.sequential))
+        info_hash = record.info_hash
+        asked = options.selection
+        if self._must_choose(record):
+            self._gateway.execute(SelectFiles(info_hash, selection=asked), timeout_s=COMMAND_S)
+        if options.sequential != record.spec.sequential:
+            self._gateway.execute(SetSequential(info_hash, options.sequential), timeout_s=COMMAND_S)
         try:
-            self._gateway.execute(ResumeTorrent(info_hash))
+            if self._lost_files(info_hash):
+                self._gateway.execute(RecheckTorrent(info_hash), timeout_s=COMMAND_S)
+            self._gateway.execute(ResumeTorrent(info_hash), timeout_s=COMMAND_S)
         except (InvalidInputError, ConflictError):
             return  # refused again, or could not be loaded: the board says so, the others go on
         if options.peers:
-            self._gateway.execute(ConnectPeers(info_hash, options.peers))
+            self._gateway.execute(ConnectPeers(info_hash, options.peers), timeout_s=COMMAND_S)
+
+    def _must_choose(self, record: TorrentRecord) -> bool:
+        """Whether to choose anew: other rules, or none where the old ones left nothing."""
+        asked = self._options.selection
+        if asked.is_empty:
+            fault = record.fault
+            return fault is not None and fault.code is FaultCode.NOTHING_SELECTED
+        return asked != record.spec.selection
+
+    def _lost_files(self, info_hash: InfoHash) -> bool:
+        """Whether a torrent that was complete misses files now; known once they were looked at."""
+        deadline = time.monotonic() + SETTLE_S
+        subscription = self._feed.subscribe(("torrent.*",), torrents=(info_hash,))
+        try:
+            while time.monotonic() < deadline:
+                record = self._table.get(info_hash)
+                if record is None or record.is_verified or record.spec.completed_at == NEVER:
+                    return False
+                if record.fault is not None:
+                    return record.fault.code is FaultCode.MISSING_FILES
+                if record.status.activity in _AT_WORK:
+                    return False
+                subscription.next(0.2)
+        finally:
+            subscription.close()
+        return False
+
+    def _settle_here(self) -> None:
+        """Let torrents of a directory that was moved or copied go on where it is now."""
+        output = self._policy.default
+        for stored in self._store.load(frozenset(self.wanted)).torrents:
+            if stored.spec.save_path != output:
+                self._store.put(replace(stored.spec, save_path=output))
 
     def _quiesce(self, time_left_s: float) -> None:
         try:
             session = self._system.address("engine.session")
-            session.ask(Quiesce(), timeout_s=max(time_left_s, 0.1))
+            answer = session.ask(Quiesce(), timeout_s=max(time_left_s, 0.1))
+            self.is_saved = answer.failed == 0
         except (Unavailable, AskTimeout, MailboxFull):
             self.is_saved = False
 

@@ -147,9 +147,10 @@ class PathPolicy:
         if resolved != asked:
             name += f" (in full {_shown(resolved)})"
         if _is_system(resolved):
+            is_root = resolved in {_real(root, realpath) for root in self.roots}
+            other = f"another with {self.knob}" if is_root else f"one below {self._allowed()}"
             raise PathRefusedError(
-                f"Save path {name} belongs to the operating system. "
-                f"Choose a directory below {self._allowed()}."
+                f"Save path {name} belongs to the operating system. Choose {other}."
             )
         for directory in (*self.refused, *self.state_dirs):
             if _is_at_or_below(resolved, _real(directory, realpath)):

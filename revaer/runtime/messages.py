@@ -33,7 +33,7 @@ class Quiesced:
 
     Attributes:
         saved: torrents whose resume data reached the store.
-        failed: torrents that the engine had nothing to save of, or could not.
+        failed: torrents whose resume data the store did not take.
     """
 
     saved: int

@@ -32,12 +32,16 @@ class Saver:
         self._waiting: dict[InfoHash, None] = {}
         self.trouble = ""
         self.saved = 0
-        self.failed = 0
 
     @property
     def is_idle(self) -> bool:
-        """Whether every save that was asked for has been answered."""
-        return not self._outstanding and not self._waiting
+        """Whether nothing is to be expected any more: all answered, or the store takes nothing."""
+        return not self._outstanding and (not self._waiting or bool(self.trouble))
+
+    @property
+    def unsaved(self) -> int:
+        """How many torrents wait for a save."""
+        return len(self._waiting) + len(self._outstanding)
 
     def request(self, info_hash: InfoHash) -> None:
         """Save this torrent now."""
@@ -74,7 +78,6 @@ class Saver:
             self._store.put_blob(answer.info_hash, answer.blob)
         except StoreDownError as error:
             self.trouble = str(error)
-            self.failed += 1
             self._waiting.setdefault(answer.info_hash)
         else:
             self.trouble = ""
@@ -83,7 +86,6 @@ class Saver:
     def give_up(self, answer: ResumeDataFailed) -> None:
         """The engine has nothing to store."""
         self._outstanding.pop(answer.info_hash, None)
-        self.failed += 1
 
     def forget(self, info_hash: InfoHash) -> None:
         """The torrent is going: no answer is expected or wanted."""

@@ -265,7 +265,7 @@ class SessionActor(ThreadActor):
             self._quiescing = self.defer_reply()
             parts = self._parts
             parts.engine.quiesce()
-            parts.saver.saved = parts.saver.failed = 0
+            parts.saver.saved = 0
             parts.saver.queue(
                 spec.info_hash for spec in parts.roster if self._is_worth_saving(spec.info_hash)
             )
@@ -281,7 +281,7 @@ class SessionActor(ThreadActor):
     def _answer_when_quiet(self) -> None:
         saver = self._parts.saver
         if self._quiescing is not None and saver.is_idle:
-            self._quiescing.set(Quiesced(saver.saved, saver.failed))
+            self._quiescing.set(Quiesced(saver.saved, saver.unsaved))
 
     def _republish(self) -> None:
         engine = self._parts.engine

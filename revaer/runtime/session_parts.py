@@ -58,9 +58,11 @@ class SessionParts:
         """Decide on a file list before a byte of it is written: the priorities, or a refusal.
 
         Raises:
-            PathRefusedError: a file would lie outside the save path or in a reserved place.
+            PathRefusedError: a file would lie outside the save path or in a reserved place, or the
+                save path outside of the allowed directories.
             SelectionError: the rules leave nothing to download.
         """
+        self.policy.resolve(spec.save_path)
         self.policy.check_files(spec.save_path, files)
         if spec.priorities or spec.selection.is_empty:
             return spec.priorities

@@ -10,10 +10,10 @@ import pytest
 from actors.testing import eventually
 from revaer.adapters.memory.engine import MemoryEngine
 from revaer.domain import commands as cmd
-from revaer.domain.errors import StoreDownError
+from revaer.domain.errors import InvalidInputError, StoreDownError
 from revaer.domain.events import HealthChanged, PublishedEvent, TorrentFailed
 from revaer.domain.facts import MetadataReceived
-from revaer.domain.ids import InfoHash
+from revaer.domain.ids import BytesPerSecond, InfoHash
 from revaer.domain.torrent import FaultCode, MagnetSource, MetainfoSource, TorrentState
 from revaer.ports.event_feed import Subscription
 from revaer.runtime.messages import EngineReported
@@ -147,6 +147,75 @@ def test_a_refused_file_list_is_refused_again_after_a_restart(tmp_path: Path) ->
         assert record.fault.code is FaultCode.PATH_REFUSED
         assert record.metainfo is not None
         assert engine_of(rig).status(info_hash).is_paused
+
+
+def test_a_refused_file_list_is_refused_again_at_an_adoption(
+    rig: EngineRig, tmp_path: Path
+) -> None:
+    hostile = make_payload(tmp_path / "seed2", ".revaer", {"resume/x.json": 100})
+    info_hash = add_magnet(rig, hostile)
+    engine_of(rig).deliver_metadata(info_hash, hostile.torrent)
+    eventually(lambda: rig.record(info_hash).fault is not None, within_s=SOON_S)
+    engine_of(rig).save(info_hash)  # its torrent file is stored now, as after five minutes
+    resume = rig.root / ".revaer" / "resume"
+    eventually(lambda: any(resume.glob(f"{info_hash}*.torrent")), within_s=SOON_S)
+    heard = rig.feed.subscribe(("health.changed",))
+
+    crash(rig)
+    hear(heard, is_health("engine", "ok"))
+
+    status = engine_of(rig).status(info_hash)
+    assert status.is_paused
+    assert status.in_upload_mode
+    fault = rig.record(info_hash).fault
+    assert fault is not None
+    assert fault.code is FaultCode.PATH_REFUSED
+
+
+@pytest.mark.parametrize("limit", [2**31, -1])
+def test_a_limit_out_of_range_is_refused_before_it_is_stored(
+    rig: EngineRig, payload: Payload, limit: int
+) -> None:
+    info_hash = add(rig, payload)
+
+    with pytest.raises(InvalidInputError, match=str(limit)):
+        rig.gateway.execute(
+            cmd.SetTorrentLimits(info_hash, BytesPerSecond(limit), BytesPerSecond(0)),
+            timeout_s=SOON_S,
+        )
+
+    assert rig.record(info_hash).spec.download_limit == 0
+
+
+def test_a_completion_that_cannot_be_stored_is_told_when_it_can(
+    rig: EngineRig, payload: Payload
+) -> None:
+    info_hash = add(rig, payload)
+    for path, content in payload.files.items():
+        (rig.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (rig.root / path).write_bytes(content)
+    heard = rig.feed.subscribe(("health.changed",))
+    store_of(rig).failing = frozenset({"put"})
+
+    engine_of(rig).finish(info_hash)
+    hear(heard, is_health("resume_store", "degraded"))
+    before = rig.record(info_hash)
+    store_of(rig).failing = frozenset()
+
+    rig.wait_complete(info_hash, within_s=SOON_S)
+    assert not before.is_verified
+
+
+def test_a_removed_torrent_does_not_stay_on_the_board_when_its_session_died(
+    rig: EngineRig, payload: Payload
+) -> None:
+    info_hash = add(rig, payload)
+    rig.resume_store.bury(info_hash, with_data=False)  # as far as a removal came
+
+    crash(rig)
+
+    eventually(lambda: rig.board.get(info_hash) is None, within_s=SOON_S)
+    eventually(lambda: not engine_of(rig).knows(info_hash), within_s=SOON_S)
 
 
 def test_a_torrent_whose_store_files_vanished_is_stored_again_at_an_adoption(
