@@ -35,6 +35,7 @@ from revaer.domain.errors import (
     ConflictError,
     EngineDownError,
     InvalidInputError,
+    InvalidTorrentError,
     PathRefusedError,
     RevaerError,
     StoreDownError,
@@ -45,6 +46,7 @@ from revaer.domain.selection import SelectionRules, priorities_for
 from revaer.domain.torrent import (
     Activity,
     FaultCode,
+    MagnetSource,
     TorrentDescription,
     TorrentRecord,
     TorrentSource,
@@ -245,6 +247,10 @@ class DownloadRun:
                     self._policy.check_files(self._policy.default, files)
                     if not self._options.selection.is_empty:
                         priorities_for(self._options.selection, files)
+            except InvalidTorrentError as error:
+                is_magnet = isinstance(named.source, MagnetSource)
+                remedy = "copy the whole link" if is_magnet else "get the torrent file again"
+                raise InvalidTorrentError(f"{named.label}: {error}; {remedy}") from error
             except InvalidInputError as error:
                 raise type(error)(f"{named.label}: {error}") from error
             twin = _twin(judged, description)

@@ -100,8 +100,9 @@ class ReportDesk:
 
     def finished(self, info_hash: InfoHash) -> None:
         """The engine has every wanted piece: let it write them before anybody is told."""
-        self._awaiting_flush.add(info_hash)
-        self._parts.engine.flush(info_hash)
+        if self._parts.engine.knows(info_hash):
+            self._awaiting_flush.add(info_hash)
+            self._parts.engine.flush(info_hash)
 
     def catch_up(self) -> tuple[f.TorrentFact, ...]:
         """Reports were lost: ask again for all that may have been among them.

@@ -39,6 +39,8 @@ TICK_S = 1.0
 FILE_PROGRESS_PER_TICK = 20
 """Each costs a round trip to the engine's network thread: 10 us idle, 32 ms at worst."""
 SAVE_INTERVAL_S = 300.0
+LOOK_AGAIN_S = 5.0
+"""How often a finished torrent whose files nobody has seen yet is looked at again."""
 MAX_UNSHOWN = 10_000
 MAX_UNSTORED = 10_000
 """Reports held while the store, or the board, is away."""
@@ -79,6 +81,7 @@ class SessionActor(ThreadActor):
         self._ports = ports
         self._quiescing: Reply | None = None
         self._since_save_s = 0.0
+        self._since_look_s = 0.0
         self._troubles: dict[str, str] = {}
         self._file_turn = 0
         self._unshown: list[f.TorrentFact] = []
@@ -213,11 +216,22 @@ class SessionActor(ThreadActor):
                 for record in self._ports.board.records()
                 if record.status.needs_save
             )
+        self._since_look_s += TICK_S
+        if self._since_look_s >= LOOK_AGAIN_S:
+            self._since_look_s = 0.0
+            self._look_again()
         saver.tick()
         unstored = tuple(self._unstored)
         self._unstored.clear()
         self._take(unstored)
         self._report_files()
+
+    def _look_again(self) -> None:
+        """Whatever report was lost on the way, a finished torrent does not stay unverified."""
+        for record in self._ports.board.records():
+            is_open = record.status.is_finished and not record.is_verified
+            if is_open and record.fault is None and record.status.wanted_bytes > 0:
+                self._reports.finished(record.info_hash)
 
     def _report_files(self) -> None:
         """File progress of what is downloading, in turns."""

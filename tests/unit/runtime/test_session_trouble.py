@@ -12,7 +12,7 @@ from revaer.adapters.memory.engine import MemoryEngine
 from revaer.domain import commands as cmd
 from revaer.domain.errors import InvalidInputError, StoreDownError
 from revaer.domain.events import HealthChanged, PublishedEvent, TorrentFailed
-from revaer.domain.facts import MetadataReceived
+from revaer.domain.facts import CacheFlushed, MetadataReceived
 from revaer.domain.ids import BytesPerSecond, InfoHash
 from revaer.domain.torrent import FaultCode, MagnetSource, MetainfoSource, TorrentState
 from revaer.ports.event_feed import Subscription
@@ -104,6 +104,20 @@ def test_an_engine_beyond_use_is_told_of_and_rebuilt(rig: EngineRig, payload: Pa
     assert engine_of(rig).knows(info_hash)
     rig.gateway.execute(cmd.PauseTorrent(info_hash), timeout_s=SOON_S)
     assert rig.record(info_hash).state is TorrentState.PAUSED
+
+
+def test_a_flush_whose_report_was_lost_costs_seconds_and_no_completion(
+    rig: EngineRig, payload: Payload
+) -> None:
+    info_hash = add(rig, payload)
+    for path, content in payload.files.items():
+        (rig.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (rig.root / path).write_bytes(content)
+    engine_of(rig).lose_next(CacheFlushed)
+
+    engine_of(rig).finish(info_hash)
+
+    rig.wait_complete(info_hash, within_s=SOON_S)
 
 
 def test_metadata_whose_report_was_dropped_is_found_all_the_same(
