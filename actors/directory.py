@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from actors.deadletters import DeadLetters
-from actors.errors import DeadlockError, PooledActorMayNotAskError
+from actors.errors import DeadlockError, PooledActorMayNotAskError, text_of
 from actors.lifecycle import ChildState
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class LastError:
         """
         self.cause = cause
         self.type_name = type(error).__name__ if error is not None else cause.value
-        self.message = str(error) if error is not None else ""
+        self.message = text_of(error)
         self.at = at
         self.count = count
 

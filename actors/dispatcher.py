@@ -26,8 +26,14 @@ class Runnable(Protocol):
 
 class _Turn(Enum):
     WAITING = auto()
+    WAITING_ASKED = auto()
     RUNNING = auto()
     RUNNING_AND_WOKEN = auto()
+    RUNNING_AND_ASKED = auto()
+
+
+_WAITING = frozenset({_Turn.WAITING, _Turn.WAITING_ASKED})
+_RUNNING = frozenset({_Turn.RUNNING, _Turn.RUNNING_AND_WOKEN, _Turn.RUNNING_AND_ASKED})
 
 
 _URGENT_IN_A_ROW = 3
@@ -93,7 +99,7 @@ class Dispatcher:
             self._stopped = True
             self._line.clear()
             self._urgent.clear()
-            for waiting in [key for key, turn in self._turns.items() if turn is _Turn.WAITING]:
+            for waiting in [key for key, turn in self._turns.items() if turn in _WAITING]:
                 del self._turns[waiting]
             self._changed.notify_all()
             threads = list(self._threads)
@@ -112,12 +118,16 @@ class Dispatcher:
                 return
             turn = self._turns.get(id(runnable))
             if turn is None:
-                self._line_up(runnable, self._urgent if urgent else self._line)
-            elif turn is _Turn.RUNNING:
+                self._line_up(runnable, urgent=urgent)
+            elif turn in _RUNNING:
                 # It may have looked for work just before this was there: look again.
-                self._turns[id(runnable)] = _Turn.RUNNING_AND_WOKEN
+                if urgent or turn is _Turn.RUNNING:
+                    self._turns[id(runnable)] = (
+                        _Turn.RUNNING_AND_ASKED if urgent else _Turn.RUNNING_AND_WOKEN
+                    )
             elif urgent and turn is _Turn.WAITING:
                 # It waits in both lines now; whichever comes second finds its turn taken.
+                self._turns[id(runnable)] = _Turn.WAITING_ASKED
                 self._urgent.append(runnable)
 
     def abandon(self, runnable: Runnable) -> bool:
@@ -155,7 +165,7 @@ class Dispatcher:
     @property
     def waiting(self) -> int:
         """How many runnables wait for a turn."""
-        return sum(turn is _Turn.WAITING for turn in list(self._turns.values()))
+        return sum(turn in _WAITING for turn in list(self._turns.values()))
 
     def _add_worker(self) -> None:
         self._made += 1
@@ -200,9 +210,9 @@ class Dispatcher:
         """End a turn and begin the next, if one waits: busy workers pay for one lock per turn."""
         with self._lock:
             del self._running[id(runnable)]
-            woken = self._turns[id(runnable)] is _Turn.RUNNING_AND_WOKEN
-            if (more or woken) and not self._stopped:
-                self._line_up(runnable, self._line)
+            turn = self._turns[id(runnable)]
+            if (more or turn is not _Turn.RUNNING) and not self._stopped:
+                self._line_up(runnable, urgent=turn is _Turn.RUNNING_AND_ASKED)
             else:
                 del self._turns[id(runnable)]
             following = None if thread in self._abandoned else self._next()
@@ -210,15 +220,17 @@ class Dispatcher:
 
     def _next(self) -> Runnable | None:
         """Whose turn it is."""
-        while self._urgent or self._line:
-            if self._urgent and (not self._line or self._urgent_in_a_row < _URGENT_IN_A_ROW):
-                self._urgent_in_a_row += 1
-                runnable = self._urgent.popleft()
-            else:
-                self._urgent_in_a_row = 0
-                runnable = self._line.popleft()
-            if self._turns.get(id(runnable)) is _Turn.WAITING:
-                return runnable
+        lines = (self._urgent, self._line)
+        if self._urgent_in_a_row >= _URGENT_IN_A_ROW:
+            lines = (self._line, self._urgent)
+        for line in lines:
+            while line:
+                runnable = line.popleft()
+                # One that waited in both lines may have had its turn already.
+                if self._turns.get(id(runnable)) in _WAITING:
+                    row = self._urgent_in_a_row + 1
+                    self._urgent_in_a_row = row if line is self._urgent else 0
+                    return runnable
         return None
 
     def _begin_turn(self, runnable: Runnable, thread: threading.Thread) -> Runnable:
@@ -226,9 +238,9 @@ class Dispatcher:
         self._running[id(runnable)] = thread
         return runnable
 
-    def _line_up(self, runnable: Runnable, line: deque[Runnable]) -> None:
-        self._turns[id(runnable)] = _Turn.WAITING
-        line.append(runnable)
+    def _line_up(self, runnable: Runnable, *, urgent: bool) -> None:
+        self._turns[id(runnable)] = _Turn.WAITING_ASKED if urgent else _Turn.WAITING
+        (self._urgent if urgent else self._line).append(runnable)
         if self._idle:
             self._changed.notify()
 

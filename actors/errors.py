@@ -106,3 +106,13 @@ class ChildHung(Exception):  # noqa: N818 - as UnknownMessage
 
 class TooManyChildren(Exception):  # noqa: N818 - as UnknownMessage
     """A dynamic supervisor is full; stop a child first or raise `max_children`."""
+
+
+def text_of(error: BaseException | None) -> str:
+    """What an error says; empty for none. An error that cannot say it must not hurt who asks."""
+    if error is None:
+        return ""
+    try:
+        return str(error)
+    except Exception as failure:  # noqa: BLE001 - whatever a stranger's `__str__` raises
+        return f"(its text cannot be had: {type(failure).__name__})"

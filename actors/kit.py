@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from actors.errors import text_of
 from actors.lifecycle import Cause, ChildState
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ KitEvent = ChildStarted | ChildRestarted | ChildFailed | ChildAbandoned | ChildS
 def event_of(became: Became, path: str, mailbox_depth: int, at: datetime) -> KitEvent | None:
     """What an observer is told of a child's new state; None: nothing."""
     error_type = type(became.error).__name__ if became.error is not None else ""
-    message = str(became.error) if became.error is not None else ""
+    message = text_of(became.error)
     match became.state, became.cause:
         case ChildState.RUNNING, _:
             return ChildStarted(path, became.generation, at)

@@ -181,8 +181,9 @@ class Life:
             self.given_up = True
             if self._cause is None:
                 self._cause = Cause.HANG
+            # Counted before its end can be: that takes the same guard.
+            self.directory.abandoned(self.slot, 1)
         self.directory.withdraw(self.slot, self)
-        self.directory.abandoned(self.slot, 1)
         self._close()
         self._fail_replies()
         self.hooks.on_given_up()
@@ -243,6 +244,8 @@ class Life:
                 self._finish()
 
     def _start(self) -> None:
+        if self._cause is not None:
+            return  # given up before its first turn: somebody else has its place
         self.busy_since = self.kit.clock()
         try:
             self.hooks.on_start()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from actors.actor import Actor
 from actors.directory import LastError
-from actors.errors import ChildHung, RestartsExhausted
+from actors.errors import ChildHung, RestartsExhausted, text_of
 from actors.hooks import Ending, StopOrder
 from actors.kit import ChildAbandoned, event_of
 from actors.lifecycle import (
@@ -163,6 +163,8 @@ class Shell:
 
     def feed(self, event: Event) -> None:
         """Give an event to the core and do what it says."""
+        if isinstance(event, Fired):
+            self._timers.pop(event.timer, None)
         self._events.append(event)
         if self._working:
             return
@@ -364,7 +366,7 @@ class Shell:
             self._host.all_done(Cause.HANG, error)
             return
         limit = self.core.limit
-        why = f": {fate.error}" if fate.error is not None else ""
+        why = f": {text_of(fate.error)}" if fate.error is not None else ""
         exhausted = RestartsExhausted(
             path,
             f"{path} died more than {limit.max_restarts} times in {limit.window_s:g} s, "

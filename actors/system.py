@@ -13,7 +13,7 @@ from actors.actor import Actor
 from actors.address import Address
 from actors.directory import Directory, LastError
 from actors.dispatcher import Dispatcher
-from actors.errors import ChildHung, RestartsExhausted, StartFailed, UnknownName
+from actors.errors import ChildHung, RestartsExhausted, StartFailed, UnknownName, text_of
 from actors.hooks import Ending, StopOrder
 from actors.kit import Kit, start_daemon_thread, utc_now
 from actors.lifecycle import NORMAL_ENDS, Cause, ChildState, Exited, RestartChild, Started
@@ -366,6 +366,6 @@ def _reason(cause: Cause, error: BaseException | None) -> ExitReason:
         at = at.__cause__
     if at is not None:
         bottom = at
-    message = f"{type(bottom).__name__}: {bottom}" if bottom is not None else cause.value
+    message = f"{type(bottom).__name__}: {text_of(bottom)}" if bottom is not None else cause.value
     hung = cause is Cause.HANG
     return ExitReason(stopped=False, hung=hung, path=path, message=message, error=error)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from actors import (
     ActorSystem,
     AskTimeout,
@@ -65,6 +67,8 @@ from revaer.runtime.gateway import ActorGateway
 from revaer.runtime.messages import Quiesce
 from revaer.runtime.session import SessionPorts
 from revaer.runtime.tree import POOL_WORKERS, EnginePolicies, EnginePorts, root_tree
+
+log = structlog.get_logger(__name__)
 
 STATE_DIR = ".revaer"
 START_TIMEOUT_S = 180.0
@@ -339,7 +343,12 @@ class DownloadRun:
     def _settle_here(self) -> None:
         """Let torrents of a directory that was moved or copied go on where it is now."""
         output = self._policy.default
-        for stored in self._store.load(frozenset(self.wanted)).torrents:
+        restored = self._store.load(frozenset(self.wanted))
+        for problem in restored.problems:
+            log.warning("resume_store_damage", problem=problem)
+        for stored in restored.torrents:
+            for problem in stored.problems:
+                log.warning("resume_data_damage", info_hash=stored.spec.info_hash, problem=problem)
             if stored.spec.save_path != output:
                 self._store.put(replace(stored.spec, save_path=output))
 

@@ -26,6 +26,7 @@ from revaer.domain.facts import (
 from revaer.domain.ids import InfoHash
 from revaer.domain.selection import priorities_for
 from revaer.domain.torrent import (
+    LIBTORRENT_DEFAULT_PRIORITY,
     MetainfoSource,
     StopReason,
     TorrentDescription,
@@ -168,8 +169,9 @@ class CommandDesk:
         if metainfo is not None:
             spec = replace(spec, priorities=parts.judge(spec, metainfo.files))
         parts.keep(spec)
-        if spec.priorities:
-            parts.engine.prioritize(spec.info_hash, spec.priorities)
+        if metainfo is not None:  # one that was refused before wants nothing yet
+            wanted = spec.priorities or (LIBTORRENT_DEFAULT_PRIORITY,) * len(metainfo.files)
+            parts.engine.prioritize(spec.info_hash, wanted)
         # A list that arrives just now is judged when its report is taken, and resumed then.
         parts.engine.resume(spec.info_hash, forced=spec.force_start, is_judged=metainfo is not None)
         return Outcome(
@@ -187,9 +189,20 @@ class CommandDesk:
         metainfo = parts.engine.metainfo(spec.info_hash)
         if metainfo is None:
             raise ConflictError(f"{spec.name} has no files to check before its metadata is known")
-        parts.judge(spec, metainfo.files)
+        priorities = parts.judge(spec, metainfo.files)
+        if priorities != spec.priorities:
+            spec = replace(spec, priorities=priorities)
+            parts.keep(spec)
+            parts.engine.prioritize(spec.info_hash, priorities)
         parts.engine.recheck(spec.info_hash)
-        return Outcome(spec.info_hash, (FaultCleared(spec.info_hash), parts.fresh(spec.info_hash)))
+        return Outcome(
+            spec.info_hash,
+            (
+                SpecChanged(spec.info_hash, spec),
+                FaultCleared(spec.info_hash),
+                parts.fresh(spec.info_hash),
+            ),
+        )
 
     def _remove(self, info_hash: InfoHash, *, with_data: bool) -> Outcome:
         parts = self._parts

@@ -1,11 +1,12 @@
 """Acts on what the engine reports: metadata, completion, resume data, removals."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import structlog
 
 from revaer.domain import facts as f
-from revaer.domain.errors import PathRefusedError, RevaerError, SelectionError
+from revaer.domain.errors import PathRefusedError, RevaerError, SelectionError, StoreDownError
 from revaer.domain.ids import NEVER, InfoHash
 from revaer.domain.torrent import Activity, Fault, FaultCode, Metainfo, StopReason
 from revaer.runtime.session_parts import SessionParts, fault_of, wanted_files
@@ -22,6 +23,7 @@ class ReportDesk:
         """Share the session's parts."""
         self._parts = parts
         self._awaiting_flush: set[InfoHash] = set()
+        self._metainfo_due: dict[InfoHash, bytes] = {}
 
     def take(self, fact: f.Fact) -> tuple[f.TorrentFact, ...]:
         """Act on one report.
@@ -115,22 +117,30 @@ class ReportDesk:
         parts.engine.request_all()
         facts: list[f.TorrentFact] = []
         for spec in tuple(parts.roster):
-            info_hash = spec.info_hash
-            record = parts.board.get(info_hash)
-            if record is None or not parts.engine.knows(info_hash):
-                continue
-            metainfo = parts.engine.metainfo(info_hash) if record.metainfo is None else None
-            if metainfo is not None:
-                facts.extend(self.metadata(info_hash, metainfo))
-            if not record.is_verified:
-                report = parts.fresh(info_hash)
-                facts.append(report)
-                if report.status.is_finished:
-                    self.finished(info_hash)
+            try:
+                facts.extend(self._catch_up_with(spec.info_hash))
+            except StoreDownError as error:
+                parts.saver.trouble = str(error)  # what waits for metadata is looked at again
+            except RevaerError as error:
+                log.warning("torrent_not_caught_up", info_hash=spec.info_hash, cause=str(error))
         for info_hash, with_data in tuple(parts.roster.removing.items()):
             if not with_data and not parts.engine.knows(info_hash):
                 self._gone(f.TorrentGone(info_hash))
         return tuple(facts)
+
+    def _catch_up_with(self, info_hash: InfoHash) -> Iterator[f.TorrentFact]:
+        parts = self._parts
+        record = parts.board.get(info_hash)
+        if record is None or not parts.engine.knows(info_hash):
+            return
+        metainfo = parts.engine.metainfo(info_hash) if record.metainfo is None else None
+        if metainfo is not None:
+            yield from self.metadata(info_hash, metainfo)
+        if not record.is_verified:
+            report = parts.fresh(info_hash)
+            yield report
+            if report.status.is_finished:
+                self.finished(info_hash)
 
     def _checked(self, info_hash: InfoHash) -> tuple[f.TorrentFact, ...]:
         """Say what a check found, and keep it; the quick one at every start found nothing new."""
@@ -176,16 +186,28 @@ class ReportDesk:
         return (report, files, f.PayloadVerified(info_hash, at))
 
     def _store(self, answer: f.ResumeDataReady) -> None:
-        """The torrent file before the blob: a blob's file list was judged, or waits to be."""
-        spec = self._parts.roster.find(answer.info_hash)
-        if spec is not None and answer.metainfo_data:
-            self._parts.store.put(spec, answer.metainfo_data)
+        """The torrent file before the blob: a blob's file list was judged, or waits to be.
+
+        The engine hands a torrent file out once, so it is kept here until the store takes it.
+        """
+        info_hash = answer.info_hash
+        if answer.metainfo_data:
+            self._metainfo_due[info_hash] = answer.metainfo_data
+        spec = self._parts.roster.find(info_hash)
+        if spec is None:
+            self._metainfo_due.pop(info_hash, None)
+        elif info_hash in self._metainfo_due:
+            try:
+                self._parts.store.put(spec, self._metainfo_due[info_hash])
+            except StoreDownError as error:
+                self._parts.saver.postpone(info_hash, str(error))
+                return
+            del self._metainfo_due[info_hash]
         self._parts.saver.store(answer)
 
     def _gone(self, fact: f.TorrentGone) -> None:
         parts = self._parts
-        with_data = parts.roster.removing.pop(fact.info_hash, None)
-        if with_data is None:
+        if fact.info_hash not in parts.roster.removing:
             return
         if fact.reason:
             log.warning(
@@ -194,10 +216,8 @@ class ReportDesk:
                 reason=fact.reason,
                 remedy="delete the files by hand; the torrent itself is gone",
             )
-        try:
-            parts.store.forget(fact.info_hash)
-        except RevaerError as error:
-            parts.saver.trouble = str(error)
+        parts.store.forget(fact.info_hash)
+        del parts.roster.removing[fact.info_hash]
 
 
 def _missing(save_path: str, missing: tuple[str, ...]) -> Fault:

@@ -11,6 +11,7 @@ from revaer.domain.errors import (
     PathRefusedError,
     RevaerError,
     SelectionError,
+    StoreDownError,
     TorrentExistsError,
 )
 from revaer.domain.ids import NEVER
@@ -59,7 +60,7 @@ def restore(
             else:
                 must_recheck = restored.must_recheck_incomplete
                 facts.extend(_run(parts, reports, stored, recheck=must_recheck))
-        except (InvalidInputError, TorrentExistsError) as error:
+        except (InvalidInputError, TorrentExistsError, StoreDownError) as error:
             log.warning("torrent_not_restored", info_hash=info_hash, cause=str(error))
             facts += (
                 f.TorrentKnown(info_hash, stored.spec, None, f.Origin.RESTORED),
@@ -85,10 +86,13 @@ def _run(
 ) -> Iterator[f.TorrentFact]:
     """Add a torrent, at a standstill as long as its file list is refused or not known yet."""
     info_hash = stored.spec.info_hash
-    spec, fault = _judged(parts, stored)
+    spec, fault, files = _judged(parts, stored)
     # Resume data may carry a file list that nobody has judged: then it waits, too.
     is_unjudged = stored.metainfo_data is None and stored.blob is not None
     stands = spec if fault is None and not is_unjudged else _standing(spec)
+    if fault is not None:
+        # A file of no bytes is made as soon as it is wanted, also at a standstill.
+        stands = replace(stands, priorities=(0,) * files)
     metainfo = parts.engine.add(
         EngineTorrent(
             spec=stands,
@@ -111,14 +115,15 @@ def _standing(spec: TorrentSpec) -> TorrentSpec:
     return replace(spec, stop_reason=StopReason.USER)
 
 
-def _judged(parts: SessionParts, stored: StoredTorrent) -> tuple[TorrentSpec, Fault | None]:
-    """Judge a stored file list again, however it came to be stored."""
+def _judged(parts: SessionParts, stored: StoredTorrent) -> tuple[TorrentSpec, Fault | None, int]:
+    """Judge a stored file list again, however it came to be stored; says how long it is, too."""
     if stored.metainfo_data is None:
-        return stored.spec, None
+        return stored.spec, None, 0
     description = parts.engine.describe(MetainfoSource(stored.metainfo_data))
     if description.metainfo is None:
-        return stored.spec, None
-    return _verdict(parts, stored.spec, description.metainfo.files)
+        return stored.spec, None, 0
+    files = description.metainfo.files
+    return *_verdict(parts, stored.spec, files), len(files)
 
 
 def _verdict(
@@ -174,7 +179,11 @@ def _keep_unstored(parts: SessionParts) -> Iterator[f.TorrentFact]:
         if record is None:
             continue
         log.warning("torrent_stored_again", info_hash=info_hash)
-        parts.keep(record.spec)
+        try:
+            parts.keep(record.spec)
+        except StoreDownError as error:
+            parts.saver.trouble = str(error)
+            parts.roster.put(record.spec)
         parts.saver.request(record.spec.info_hash)
         yield f.TorrentKnown(info_hash, record.spec, record.metainfo, f.Origin.ADOPTED)
 

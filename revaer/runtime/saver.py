@@ -83,6 +83,12 @@ class Saver:
             self.trouble = ""
             self.saved += 1
 
+    def postpone(self, info_hash: InfoHash, cause: str) -> None:
+        """The store took nothing of the answer: ask again when it may."""
+        self.trouble = cause
+        self._outstanding.pop(info_hash, None)
+        self._waiting.setdefault(info_hash)
+
     def give_up(self, answer: ResumeDataFailed) -> None:
         """The engine has nothing to store."""
         self._outstanding.pop(answer.info_hash, None)

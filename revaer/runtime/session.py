@@ -1,6 +1,5 @@
 """Owns the engine: commands, resume store, completion, restore and adoption."""
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -41,9 +40,10 @@ FILE_PROGRESS_PER_TICK = 20
 SAVE_INTERVAL_S = 300.0
 LOOK_AGAIN_S = 5.0
 """How often a finished torrent whose files nobody has seen yet is looked at again."""
+NEXT_LOOK_S = 30.0
+LOOKS_AT_ONCE = 100
 MAX_UNSHOWN = 10_000
-MAX_UNSTORED = 10_000
-"""Reports held while the store, or the board, is away."""
+"""Facts held while the board is away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,8 @@ class SessionActor(ThreadActor):
         self._troubles: dict[str, str] = {}
         self._file_turn = 0
         self._unshown: list[f.TorrentFact] = []
-        self._unstored: deque[f.Fact] = deque(maxlen=MAX_UNSTORED)
+        self._unstored: dict[tuple[type[f.Fact], InfoHash | None], f.Fact] = {}
+        self._looked_at: dict[InfoHash, float] = {}
 
     def on_start(self) -> None:
         """Open or adopt the engine and bring it to what the store says."""
@@ -182,7 +183,7 @@ class SessionActor(ThreadActor):
             return self._reports.take(fact)
         except StoreDownError as error:
             self._parts.saver.trouble = str(error)
-            self._unstored.append(fact)
+            self._unstored[type(fact), getattr(fact, "info_hash", None)] = fact
         except RevaerError as error:
             log.warning("report_not_acted_on", report=type(fact).__name__, cause=str(error))
         return ()
@@ -221,17 +222,44 @@ class SessionActor(ThreadActor):
             self._since_look_s = 0.0
             self._look_again()
         saver.tick()
-        unstored = tuple(self._unstored)
-        self._unstored.clear()
-        self._take(unstored)
+        self._take_unstored()
         self._report_files()
 
+    def _take_unstored(self) -> None:
+        """Act again on what the store could not take; a round without trouble ends the trouble."""
+        if not self._unstored:
+            return
+        unstored = tuple(self._unstored.values())
+        self._unstored.clear()
+        self._take(unstored)
+        if not self._unstored:
+            self._parts.saver.trouble = ""
+
     def _look_again(self) -> None:
-        """Whatever report was lost on the way, a finished torrent does not stay unverified."""
+        """Whatever report was lost: no finished torrent stays unverified, no magnet unjudged."""
+        now = self.context.clock()
+        engine = self._parts.engine
+        open_ones: dict[InfoHash, float] = {}
+        looked = 0
         for record in self._ports.board.records():
-            is_open = record.status.is_finished and not record.is_verified
-            if is_open and record.fault is None and record.status.wanted_bytes > 0:
-                self._reports.finished(record.info_hash)
+            info_hash = record.info_hash
+            if record.fault is not None or not (
+                record.metainfo is None or (record.status.is_finished and not record.is_verified)
+            ):
+                continue
+            # The first look waits, too: most often the report is on its way.
+            due_at = open_ones[info_hash] = self._looked_at.get(info_hash, now + LOOK_AGAIN_S / 2)
+            if due_at > now or looked >= LOOKS_AT_ONCE or not engine.knows(info_hash):
+                continue
+            looked += 1
+            open_ones[info_hash] = now + NEXT_LOOK_S
+            if record.metainfo is not None:
+                self._reports.finished(info_hash)
+                continue
+            metainfo = engine.metainfo(info_hash)
+            if metainfo is not None:
+                self._take((f.MetadataReceived(info_hash, metainfo),))
+        self._looked_at = open_ones
 
     def _report_files(self) -> None:
         """File progress of what is downloading, in turns."""
@@ -295,7 +323,7 @@ class SessionActor(ThreadActor):
     def _answer_when_quiet(self) -> None:
         saver = self._parts.saver
         if self._quiescing is not None and saver.is_idle:
-            self._quiescing.set(Quiesced(saver.saved, saver.unsaved))
+            self._quiescing.set(Quiesced(saver.saved, saver.unsaved + len(self._unstored)))
 
     def _republish(self) -> None:
         engine = self._parts.engine
@@ -309,7 +337,8 @@ class SessionActor(ThreadActor):
 
     def _show(self, facts: Iterable[f.TorrentFact]) -> Revision:
         """Let the board take facts in, and say which revision shows them."""
-        waiting = list(facts)
+        waiting = [*self._unshown, *facts]  # what was not taken before is older
+        self._unshown.clear()
         revision = self._ports.board.revision
         try:
             while waiting:
@@ -317,6 +346,7 @@ class SessionActor(ThreadActor):
                 revision = self._board.ask(ApplyFacts(batch), timeout_s=BOARD_TIMEOUT_S)
                 del waiting[:FACTS_PER_MESSAGE]
         except (Unavailable, AskTimeout, MailboxFull) as error:
+            self._unshown = waiting[-MAX_UNSHOWN:]
             raise BoardAwayError(
                 "the change took effect, but the board that shows it is being restarted; it will "
                 "show within seconds"

@@ -75,8 +75,9 @@ class SessionParts:
         """
         metainfo = self.engine.metainfo(spec.info_hash)
         if metainfo is None:
-            return True
+            return False  # it has no files yet, and a list that comes now was not judged
         try:
+            self.policy.resolve(spec.save_path)
             self.policy.check_files(spec.save_path, metainfo.files)
         except PathRefusedError:
             return False

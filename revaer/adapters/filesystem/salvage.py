@@ -57,8 +57,13 @@ class Salvage:
         Returns:
             What was found, or None when nothing usable was.
         """
-        data, trouble = self._read(tombstone_name(info_hash))
-        if data is not None or trouble:
+        name = tombstone_name(info_hash)
+        data, trouble = self._read(name)
+        if data == b"":
+            # Never written like this: libtorrent makes a torrent's empty files before anybody has
+            # judged its list, and a stranger's list must not be able to bury a torrent.
+            problems.append(f"{name} is empty; it was moved to {self._files.set_aside(name)}")
+        elif data is not None or trouble:
             return self._buried(info_hash, data, problems)
         return self._stored(info_hash, problems)
 

@@ -11,6 +11,7 @@ import pytest
 from actors import (
     ChildSpec,
     DynamicSupervisor,
+    MailboxOptions,
     PooledActor,
     Restart,
     StartChild,
@@ -26,6 +27,8 @@ MESSAGES = 3_000
 
 class Sleeper(PooledActor):
     """Writes down what it is told, and goes to sleep after each message if it can."""
+
+    mailbox = MailboxOptions(capacity=2 * MESSAGES)
 
     def __init__(self, heard: list[int], naps: list[bool]) -> None:
         super().__init__()
