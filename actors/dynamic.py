@@ -192,7 +192,7 @@ class DynamicSupervisor(SupervisorActor):
     def on_crash(self, reason: str, error: BaseException) -> None:
         """Leave no child behind, and no name."""
         super().on_crash(reason, error)
-        if self.has_shell:
+        if self.has_shell and not self._life.given_up:
             self._leave()
 
     # --- steps -----------------------------------------------------------------------------------

@@ -220,7 +220,11 @@ class SupervisorCore:
                 self._mark(child, Cause.START_TIMEOUT)
             case TimerKind.SHUTDOWN:
                 self._abandon(child)
-                self._stopped(child, now)
+                if child.spec.on_hang is OnHang.ESCALATE and not (self._ending or child.removing):
+                    # Nothing may be started beside it, so nobody can take its place.
+                    self._died(child, Cause.HANG, None, now, fatal=True)
+                else:
+                    self._stopped(child, now)
             case TimerKind.BACKOFF:
                 child.due = True
                 child.retry_at = None

@@ -188,6 +188,8 @@ class Shell:
             limit_s = self._stop_limit_s(life, self.core.spec(name).shutdown_timeout_s)
             if not life.hooks.actor_stopped.wait(limit_s):
                 self._give_up(name, life)
+            if self._life.given_up:
+                return  # a successor has these names by now
             slot = self._slots[name]
             self._put(slot, ChildState.STOPPED)
             slot.current = None

@@ -184,7 +184,10 @@ class World:
                     kid.end_cause = Cause.START_TIMEOUT
             case TimerKind.SHUTDOWN:
                 self._give_up(kid)
-                self._judge_stop(kid)
+                if kid.spec.on_hang is OnHang.ESCALATE and not (self.ended or kid.removing):
+                    self._judge_death(kid, Cause.HANG, None, fatal=True)
+                else:
+                    self._judge_stop(kid)
             case TimerKind.BACKOFF:
                 kid.due = True
             case TimerKind.RETRY:

@@ -246,8 +246,14 @@ MUTANTS = [
     Mutant(
         "a stuck stop is not abandoned",
         policy,
-        "self._abandon(child)\n                self._stopped(child, now)",
-        "self._stopped(child, now)",
+        "self._abandon(child)\n                if child.spec.on_hang",
+        "if child.spec.on_hang",
+    ),
+    Mutant(
+        "one that may not be started beside itself is replaced while it is stuck",
+        policy,
+        "if child.spec.on_hang is OnHang.ESCALATE and not (self._ending or child.removing):",
+        "if self is None:",
     ),
     Mutant(
         "a hung instance is not abandoned",

@@ -784,3 +784,22 @@ def test_a_window_keeps_no_more_deaths_than_it_needs() -> None:
     ]
     window.clear()
     assert window.spent(14.0) == 0
+
+
+@pytest.mark.parametrize("reason", ["the operator's button", "a start that takes too long"])
+def test_a_child_that_may_not_be_started_beside_itself_is_never_replaced_while_stuck(
+    reason: str,
+) -> None:
+    spec = ChildSpec(name="session", factory=lambda: None, on_hang=OnHang.ESCALATE)
+    core = SupervisorCore(children=[spec])
+    core.handle(Boot(), 0.0)
+    if reason == "the operator's button":
+        core.handle(Started("session", 1), 1.0)
+        core.handle(RestartChild("session"), 2.0)
+    else:
+        core.handle(Fired(Timer(TimerKind.START, "session", 1)), 30.0)
+
+    commands = core.handle(Fired(Timer(TimerKind.SHUTDOWN, "session", 1)), 40.0)
+
+    assert any(isinstance(command, Escalate) for command in commands)
+    assert not any(isinstance(command, Launch) for command in commands)
