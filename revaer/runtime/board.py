@@ -16,8 +16,8 @@ from revaer.runtime.messages import Republish
 if TYPE_CHECKING:
     from revaer.domain.events import Event
 
-EVENTS_PER_MESSAGE: Final = 200
-FACTS_PER_TURN: Final = 200
+EVENTS_PER_MESSAGE: Final = 64
+FACTS_PER_TURN: Final = 64
 """Taken from the intake at a time: some three milliseconds of a worker."""
 
 
