@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 LONGEST_STEP_S = 0.5
 """A step that takes longer makes stops late, and in the end looks hung."""
 
+LONGEST_TURN_S = 0.002
+"""After this a turn ends with the letter it is in: letters are not all of one size, and whoever
+waits for a worker waits for the end of a turn."""
+
 # Between two steps; more would let a flood of messages starve what the loop is for.
 _LETTERS_PER_STEP = 256
 
@@ -33,9 +37,10 @@ class PooledLife(Life):
     _begun = False
 
     def run_turn(self, quantum: int) -> bool:
-        """Handle at most `quantum` letters; True when some are left."""
+        """Handle at most `quantum` letters, fewer when they take long; True when some are left."""
         if self._over:
             return False
+        ends_at = self.kit.clock() + LONGEST_TURN_S
         with ActingAs(self):
             try:
                 if not self._begun:
@@ -48,6 +53,8 @@ class PooledLife(Life):
                     if letter is None:
                         return False
                     self._take(letter)
+                    if self.last_activity > ends_at:
+                        break
             except BaseException as error:  # noqa: BLE001 - an end without a report is worse
                 self._crash("loop", error)
             finally:

@@ -6,6 +6,7 @@ the engine as a whole name none and go to the session.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from revaer.domain.ids import EpochSeconds, InfoHash
 from revaer.domain.torrent import Fault, Metainfo, TorrentSpec, TorrentStatus
@@ -37,9 +38,8 @@ class SpecChanged:
     spec: TorrentSpec
 
 
-@dataclass(frozen=True, slots=True)
-class StatusReported:
-    """The engine's newest report of one torrent."""
+class StatusReported(NamedTuple):
+    """The engine's newest report of one torrent; a tuple for the reason that its status is one."""
 
     info_hash: InfoHash
     status: TorrentStatus

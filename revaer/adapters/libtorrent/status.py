@@ -66,13 +66,17 @@ def reports(
             activity = _ACTIVITIES[update.state]
             flags = update.flags
             paused = (flags & _PAUSED) != 0
+            # Of a small file, all of its shared piece counts as done: it may pass 1.
+            progress = update.progress
             seeds = update.num_seeds
             swarm_seeds = update.num_complete
-            if swarm_seeds < 0:
-                swarm_seeds = update.list_seeds
             swarm_leechers = update.num_incomplete
-            if swarm_leechers < 0:
-                swarm_leechers = update.list_peers - update.list_seeds
+            if swarm_seeds < 0 or swarm_leechers < 0:
+                listed_seeds = update.list_seeds
+                if swarm_seeds < 0:
+                    swarm_seeds = listed_seeds
+                if swarm_leechers < 0:
+                    swarm_leechers = update.list_peers - listed_seeds
             # An age may round to the next second between two reports: keep the moment known before.
             age = update.time_since_upload
             if age >= 0 and abs(now - age - entry.last_upload_at) > 1:
@@ -94,8 +98,7 @@ def reports(
                     update.moving_storage,
                     update.has_metadata,
                     _error_text(update, entry) if update.error else "",
-                    # Of a small file, all of its shared piece counts as done: it may pass 1.
-                    min(1.0, update.progress),
+                    progress if progress < 1.0 else 1.0,  # noqa: FURB136 -- a call costs 0.1 us
                     update.total,
                     update.total_wanted,
                     update.total_wanted_done,
@@ -130,7 +133,7 @@ def reports(
         except UnicodeDecodeError:
             facts += reports([readable(update)], registry, sequence=sequence, now=now)
             continue
-        append(StatusReported(entry.info_hash, status))
+        append(new(StatusReported, (entry.info_hash, status)))
         if entry.faults and not (status.error or status.in_upload_mode or entry.is_fault_sticky):
             entry.faults.clear()
             append(FaultCleared(entry.info_hash))
