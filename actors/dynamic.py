@@ -8,23 +8,25 @@ from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
 from actors.directory import Letter
-from actors.errors import StartFailed, TooManyChildren, Unavailable
-from actors.lifecycle import AddChild, Boot, ChildState, RemoveChild
+from actors.errors import StartFailed, TooManyChildren, Unavailable, text_of
+from actors.lifecycle import AddChild, Boot, Cause, ChildState, RemoveChild
 from actors.mailbox import MailboxClosed, MailboxFull, MailboxOptions
 from actors.policy import SupervisorCore
 from actors.spec import RestartLimit
-from actors.supervisor import SupervisorActor
+from actors.supervisor import STOP_SLACK_S, SupervisorActor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from actors.address import Address
     from actors.directory import Slot
-    from actors.lifecycle import Became, Cause
+    from actors.lifecycle import Became
     from actors.reply import Reply
     from actors.spec import ChildSpec
 
 log = logging.getLogger("actors")
+
+_NEVER_RAN = frozenset({Cause.START_FAILED, Cause.START_TIMEOUT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class DynamicSupervisor(SupervisorActor):
 
     def longest_stop_s(self) -> float:
         """All at once, so as long as the slowest may take."""
-        return self._longest_stop_s
+        return self._longest_stop_s + STOP_SLACK_S
 
     def all_ready(self) -> None:
         """Nothing to report: there are no children to wait for."""
@@ -167,6 +169,11 @@ class DynamicSupervisor(SupervisorActor):
         elif state in {ChildState.BACKING_OFF, ChildState.FAILED}:
             for wish in self._wishes.pop(name, ()):
                 self._refuse(wish, self._unavailable(name))
+        elif state is ChildState.STOPPED and became.cause in _NEVER_RAN:
+            # A temporary one: started again at once for whoever waits, it would fail for ever.
+            failed = StartFailed(self._path(name), text_of(became.error) or "it took too long")
+            for wish in self._wishes.pop(name, ()):
+                self._refuse(wish, failed)
 
     def child_removed(self, name: str) -> None:
         """Answer those who wanted it gone; start it again for those who came too late."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from functools import partial
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from actors.directory import Letter, Slot
     from actors.hooks import Report
     from actors.kit import Kit
+
+log = logging.getLogger("actors")
 
 LONGEST_STEP_S = 0.5
 """A step that takes longer makes stops late, and in the end looks hung."""
@@ -71,8 +74,14 @@ class PooledLife(Life):
     def give_up(self) -> None:
         """Fence it off; a worker that is stuck in it is replaced."""
         super().give_up()
-        if not self.kit.dispatcher.abandon(self):
-            self.kit.dispatcher.submit(self)  # not stuck in a turn: let it end in its next one
+        dispatcher = self.kit.dispatcher
+        try:
+            is_stuck = dispatcher.abandon(self)
+        except RuntimeError as error:  # no thread for another worker: the stuck one stays theirs
+            log.error("worker_not_replaced", extra={"path": self.path, "cause": str(error)})  # noqa: TRY400 - the error is in it
+            return
+        if not is_stuck:
+            dispatcher.submit(self)  # let it end in its next turn
 
     def _on_ready(self) -> Callable[[], None]:
         return partial(self.kit.dispatcher.submit, self)

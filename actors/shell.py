@@ -36,6 +36,7 @@ from actors.lifecycle import (
     Timer,
     TimerKind,
 )
+from actors.spec import OnHang
 from actors.watch import HangWatch, Look
 
 if TYPE_CHECKING:
@@ -263,6 +264,10 @@ class Shell:
             return
         self.lives[name] = life
         slot.current = life
+        if self._life.given_up:
+            # Meanwhile: either `give_up_all` has seen this life, or it is seen here. It begins all
+            # the same, because only what has begun can report its end.
+            life.give_up()
         if spec.hang_after_s is not None:
             self._watch.add(name, spec.hang_after_s)
         if actor.longest_stop_s() is not None:
@@ -394,6 +399,9 @@ class Shell:
         ending = timeout.ending
         life = self.lives.get(ending.name)
         if life is None or life.generation != ending.generation:
+            return
+        if self.core.spec(ending.name).on_hang is OnHang.ESCALATE:
+            self.feed(Hung(ending.name, ending.generation))
             return
         self._give_up(ending.name, life)
         self.feed(Exited(ending.name, ending.generation, ending.cause, ending.error))

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from actors.spec import ChildSpec
 
 
+STOP_SLACK_S = 1.0
+"""What a supervisor gets beyond its children's limits: it has to see the last of them expire."""
+
+
 class SupervisorActor(ThreadActor):
     """What both kinds of supervisors share: a core that decides and a shell that acts.
 
@@ -133,9 +137,10 @@ class Supervisor(SupervisorActor):
 
     def longest_stop_s(self) -> float:
         """One after the other, each with its own limit."""
-        return sum(
+        stops_s = (
             max(spec.shutdown_timeout_s, self._nested_stop_s(spec.name)) for spec in self.children
         )
+        return sum(stops_s) + STOP_SLACK_S
 
     def _nested_stop_s(self, name: str) -> float:
         life = self.shell.lives.get(name) if self.has_shell else None

@@ -326,6 +326,25 @@ def test_a_temporary_child_that_crashes_is_gone() -> None:
         assert system.health()["status"] == "ok"
 
 
+def test_a_temporary_child_that_cannot_start_is_tried_once_for_each_who_asks() -> None:
+    attempts: list[str] = []
+
+    def template(key: str) -> ChildSpec:
+        def factory() -> ThreadPlayer:
+            attempts.append(key)
+            raise OSError("no room")
+
+        return ChildSpec(name=key, factory=factory, restart=Restart.TEMPORARY)
+
+    with run_system(dynamic(template)) as system:
+        pool = system.address("pool")
+        for asked in (1, 2):
+            with pytest.raises(StartFailed, match=r"pool\.k.*no room"):
+                pool.ask(StartChild("k"), timeout_s=10)
+            assert len(attempts) == asked
+        assert node(system, "pool")["children_by_state"] == {}
+
+
 def test_a_child_that_hangs_is_replaced_and_counted() -> None:
     gate, entered = threading.Event(), threading.Event()
     with run_system(dynamic(lambda key: spec(key, PooledPlayer, hang_after_s=0.05))) as system:

@@ -399,6 +399,38 @@ def test_a_hang_that_must_not_be_replaced_ends_everything_above_it() -> None:
     eventually(lambda: not any(t.name.startswith("actor-") for t in threading.enumerate()))
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_one_that_must_not_be_replaced_is_not_replaced_beside_its_hanging_last_hook(
+    kind: type[_Player],
+) -> None:
+    gate, script = threading.Event(), Script()
+    script.crash = lambda: gate.wait(30)
+    session = spec("session", kind, script=script, on_hang=OnHang.ESCALATE, shutdown_timeout_s=0.05)
+    system = ActorSystem(nested("root", nested("engine", session)))
+    system.start(10)
+    system.address("engine.session").tell(BOOM)
+    reason = system.wait(20)
+    assert reason is not None
+    assert reason.hung
+    assert reason.path == "engine.session"
+    assert [line for line in script.log if line.endswith("start")] == ["engine.session#1 start"]
+    system.stop()
+    gate.set()
+    eventually(lambda: not any(t.name.startswith("actor-") for t in threading.enumerate()))
+
+
+def test_a_supervisor_whose_child_does_not_stop_ends_in_order_itself() -> None:
+    gate, entered = threading.Event(), threading.Event()
+    stuck = spec("stuck", shutdown_timeout_s=0.3)
+    system = ActorSystem(nested("root", nested("n", stuck, shutdown_timeout_s=0.0)))
+    system.start(10)
+    system.address("n.stuck").tell(Hold(gate, entered))
+    assert entered.wait(10)
+    assert system.stop().abandoned == ("n.stuck",)
+    gate.set()
+    eventually(lambda: not any(t.name.startswith("actor-") for t in threading.enumerate()))
+
+
 def test_a_supervisor_that_is_stuck_in_a_factory_is_given_up_with_its_children() -> None:
     gate, stuck = threading.Event(), threading.Event()
     made: list[int] = []
