@@ -252,7 +252,7 @@ class Shell:
         spec = self.core.spec(name)
         try:
             actor = spec.factory()
-            if self._life.given_up:
+            if self._is_given_up():
                 return
             if not isinstance(actor, Actor):
                 raise TypeError(f"the factory of {slot.path} made {actor!r}, which is no Actor")  # noqa: TRY301 - ends like any other start failure
@@ -264,7 +264,7 @@ class Shell:
             return
         self.lives[name] = life
         slot.current = life
-        if self._life.given_up:
+        if self._is_given_up():
             # Meanwhile: either `give_up_all` has seen this life, or it is seen here. It begins all
             # the same, because only what has begun can report its end.
             life.give_up()
@@ -276,6 +276,10 @@ class Shell:
             self._disarm(Timer(TimerKind.START, name, generation))
         actor.begin()
         self._host.child_launched(name)
+
+    def _is_given_up(self) -> bool:
+        """Whether the supervisor was; another thread may decide so at any time."""
+        return self._life.given_up
 
     def _halt(self, name: str) -> None:
         life = self.lives.get(name)

@@ -151,7 +151,8 @@ def _download(asked: _Asked, interruption: Interruption) -> int:
     from revaer.cli.displays import display_for
     from revaer.cli.following import Following
     from revaer.cli.projection import DownloadProjection
-    from revaer.compose.download import DownloadOptions, DownloadRun, NamedSource
+    from revaer.cli.run import DownloadRun
+    from revaer.compose.download import DownloadOptions, NamedSource
 
     run = DownloadRun(
         DownloadOptions(

@@ -2,39 +2,19 @@
 
 import errno
 import socket
-import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
-from revaer.domain.errors import InvalidInputError, InvalidTorrentError
+from revaer.adapters.sources import ReadSource, read_source
+from revaer.domain.errors import InvalidInputError
 from revaer.domain.ids import BytesPerSecond
-from revaer.domain.rates import format_size, parse_rate
-from revaer.domain.torrent import MagnetSource, MetainfoSource, TorrentSource
-
-MAX_TORRENT_FILE_BYTES: Final = 64 * 1024 * 1024
-"""More than any real torrent file, and little enough to hold several in memory."""
+from revaer.domain.rates import parse_rate
 
 MAX_SOURCES: Final = 1000
 _MAX_PORT: Final = 65_535
-_MAGNET: Final = "magnet:"
-_SCHEMES: Final = ("http://", "https://", "ftp://")
 _SHOWN_LENGTH: Final = 120
-
-
-@dataclass(frozen=True, slots=True)
-class ReadSource:
-    """A source as the user named it, and what it is.
-
-    Attributes:
-        label: for messages: the file's path, or the beginning of the link.
-        source: its content.
-    """
-
-    label: str
-    source: TorrentSource
 
 
 def read_sources(texts: Sequence[str]) -> tuple[ReadSource, ...]:
@@ -48,51 +28,6 @@ def read_sources(texts: Sequence[str]) -> tuple[ReadSource, ...]:
             f"{len(texts)} sources are more than {MAX_SOURCES}; give fewer in one command"
         )
     return tuple(read_source(text) for text in texts)
-
-
-def read_source(text: str) -> ReadSource:
-    """Read one source: a magnet link, or the path of a torrent file.
-
-    Raises:
-        InvalidInputError: neither; says what it is instead.
-    """
-    if text[: len(_MAGNET)].lower() == _MAGNET:
-        return ReadSource(_shown(text), MagnetSource(text))
-    label = _shown(text)
-    if text.lower().startswith(_SCHEMES):
-        raise InvalidInputError(
-            f"{label} is a web address; download the torrent file first and name its path"
-        )
-    if not text:
-        raise InvalidInputError("a source is empty; name a .torrent file or a magnet link")
-    return ReadSource(label, MetainfoSource(_read_file(label, text)))
-
-
-def _read_file(label: str, path: str) -> bytes:
-    try:
-        # Looked at before it is opened: opening a named pipe waits for its writer.
-        mode = Path(path).stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise InvalidInputError(f"{label} is a directory; name the .torrent file itself")
-        if not stat.S_ISREG(mode):
-            raise InvalidInputError(f"{label} is not a regular file; name a .torrent file")
-        with Path(path).open("rb") as file:
-            data = file.read(MAX_TORRENT_FILE_BYTES + 1)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise InvalidInputError(
-            f"{label}: no such file; name a .torrent file or a magnet link"
-        ) from error
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not a path"
-        raise InvalidInputError(f"{label} cannot be read: {why}") from error
-    if not data:
-        raise InvalidTorrentError(f"{label} is empty, so it is not a torrent file; get it again")
-    if len(data) > MAX_TORRENT_FILE_BYTES:
-        raise InvalidTorrentError(
-            f"{label} is larger than {format_size(MAX_TORRENT_FILE_BYTES)}, which no torrent file "
-            "is; name the .torrent file, not the payload"
-        )
-    return data
 
 
 def read_limit(option: str, text: str | None) -> BytesPerSecond:

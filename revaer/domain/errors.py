@@ -62,6 +62,24 @@ class StoreLockedError(ConflictError):
     code = "store-locked"
 
 
+class ClosedError(ConflictError):
+    """What was asked was closed before; open another."""
+
+    code = "closed"
+
+
+class TooManyTorrentsError(ConflictError):
+    """One more torrent than was allowed."""
+
+    code = "too-many-torrents"
+
+
+class TorrentFailedError(ConflictError):
+    """A torrent that is waited for cannot go on by itself."""
+
+    code = "torrent-failed"
+
+
 class UnavailableError(RevaerError):
     """Something Revaer depends on is away for now."""
 

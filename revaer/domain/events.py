@@ -164,6 +164,40 @@ class HealthChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardRailRaised:
+    """A session-wide limit was set to something that is most often a mistake.
+
+    Attributes:
+        direction: `download` or `upload`.
+        reason: `off` (no limit any more), `zero` (given as 0, which means no limit), or `high`
+            (above 5 Gbit/s).
+        limit: bytes per second; 0 when there is none.
+    """
+
+    topic: ClassVar[str] = "limits.guard_rail"
+    direction: str
+    reason: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatsUpdated:
+    """A torrent's totals and rates, each second while somebody listens to it.
+
+    Bytes are payload of all sessions, rates payload bytes per second.
+    """
+
+    topic: ClassVar[str] = "stats.update"
+    info_hash: InfoHash
+    downloaded_bytes: int
+    uploaded_bytes: int
+    download_rate: int
+    upload_rate: int
+    peers: int
+    progress: float
+
+
+@dataclass(frozen=True, slots=True)
 class ActorRestarted:
     """An actor died and was (or will be) started again."""
 
@@ -202,6 +236,8 @@ Event = (
     | TrackerSucceeded
     | TrackerFailed
     | HealthChanged
+    | GuardRailRaised
+    | StatsUpdated
     | ActorRestarted
     | ActorFailed
 )

@@ -157,6 +157,48 @@ class TorrentGone:
 
 
 @dataclass(frozen=True, slots=True)
+class StorageMoved:
+    """All files of the torrent lie in another directory now."""
+
+    info_hash: InfoHash
+    save_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class StorageMoveFailed:
+    """The files stayed where they were, or as many of them as the reason says."""
+
+    info_hash: InfoHash
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileRenamed:
+    """A file lies under another path, relative to the save path."""
+
+    info_hash: InfoHash
+    index: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileRenameFailed:
+    """A file kept its path."""
+
+    info_hash: InfoHash
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TorrentExported:
+    """The torrent file that was asked for, with the trackers and web seeds it has now."""
+
+    info_hash: InfoHash
+    metainfo_data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class TorrentForgotten:
     """The torrent is no longer part of Revaer: acknowledged removal."""
 
@@ -232,6 +274,11 @@ TorrentFact = (
     | ResumeDataFailed
     | AddFailed
     | TorrentGone
+    | StorageMoved
+    | StorageMoveFailed
+    | FileRenamed
+    | FileRenameFailed
+    | TorrentExported
     | TorrentForgotten
     | PieceFinished
     | PieceFailed

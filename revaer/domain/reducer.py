@@ -9,6 +9,8 @@ from typing import Final, assert_never
 from revaer.domain import events as ev
 from revaer.domain import facts as f
 from revaer.domain.ids import NEVER
+from revaer.domain.states import derive_state
+from revaer.domain.storage import STORAGE_FAULTS
 from revaer.domain.torrent import (
     Fault,
     FaultCode,
@@ -16,7 +18,6 @@ from revaer.domain.torrent import (
     TorrentRecord,
     TorrentSpec,
     TorrentStatus,
-    derive_state,
 )
 
 STATUS_FIELDS: Final = TorrentStatus._fields[2:]
@@ -154,6 +155,11 @@ class _Draft:
                 | f.ResumeDataReady()
                 | f.ResumeDataFailed()
                 | f.TorrentGone()
+                | f.StorageMoved()
+                | f.StorageMoveFailed()
+                | f.FileRenamed()
+                | f.FileRenameFailed()
+                | f.TorrentExported()
                 | f.StatusReported()
             ):
                 # reports are taken above; on the others the session acts, and what they change
@@ -254,7 +260,10 @@ class _Draft:
             return
         is_verified = record.is_verified and fault.code is not FaultCode.MISSING_FILES
         self._record = replace(record, fault=fault, is_verified=is_verified)
-        self._events.append(ev.TorrentFailed(record.info_hash, fault.code, fault.message))
+        known = record.fault
+        if known is None or known.code is not fault.code or fault.code not in STORAGE_FAULTS:
+            # of the storage's faults, a newer message says the same cause with newer figures
+            self._events.append(ev.TorrentFailed(record.info_hash, fault.code, fault.message))
 
 
 def _difference(before: TorrentRecord, after: TorrentRecord) -> int:

@@ -1,6 +1,7 @@
 """What a torrent is: what was asked for, what its metadata says, what the engine reports of it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -57,11 +58,21 @@ class ShareLimitAction(StrEnum):
     REMOVE_WITH_DATA = "remove_with_data"
 
 
+class QueueMove(StrEnum):
+    """Where to in the order in which queued torrents get their turn."""
+
+    UP = "up"
+    DOWN = "down"
+    TOP = "top"
+    BOTTOM = "bottom"
+
+
 class FaultCode(StrEnum):
     """The named causes of a torrent in trouble."""
 
     DISK_FULL = "disk_full"
     MISSING_FILES = "missing_files"
+    STORAGE_ABSENT = "storage_absent"
     UNWRITABLE = "unwritable"
     PATH_REFUSED = "path_refused"
     NOTHING_SELECTED = "nothing_selected"
@@ -125,9 +136,28 @@ class Metainfo:
 
     @property
     def has_root_folder(self) -> bool:
-        """Whether every file lies in one folder of the torrent's own."""
-        roots = {entry.path.split("/", 1)[0] for entry in self.files if not entry.is_pad}
-        return len(roots) == 1 and all("/" in e.path for e in self.files if not e.is_pad)
+        """Whether the metadata puts every file into one folder of the torrent's own."""
+        return bool(root_folder_of(self.files))
+
+
+def root_folder_of(files: Sequence[FileEntry]) -> str:
+    """The one folder that all files lie in, padding apart; empty when there is none."""
+    paths = [entry.path for entry in files if not entry.is_pad]
+    roots = {path.split("/", 1)[0] for path in paths}
+    return roots.pop() if len(roots) == 1 and all("/" in path for path in paths) else ""
+
+
+def renamed(
+    files: tuple[FileEntry, ...], renames: Iterable[tuple[int, str]]
+) -> tuple[FileEntry, ...]:
+    """The same files under the paths that they were given; indexes that no file has are ignored."""
+    paths = dict(renames)
+    if not paths:
+        return files
+    return tuple(
+        replace(entry, path=paths[entry.index]) if entry.index in paths else entry
+        for entry in files
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +211,18 @@ class TorrentSpec:
         name: display name.
         magnet_uri: a link that names the torrent; the source itself for magnets.
         save_path: absolute directory of the payload.
+        moving_to: where a move that has begun is going; empty when none is under way. Written
+            before the first file moves, so that a start after a crash knows both places.
+        renames: files that were given another path: `(index, path)`, relative to `save_path`, in
+            the order of their indexes.
+        renaming: the renames that the engine has not answered yet: `(index, path before)`. Written
+            with `renames` before the first file is renamed, so that a start after a crash knows
+            both names.
+        has_given_name: somebody gave it its name, which the metadata's does not replace.
+        trackers: announce addresses once somebody changed them: `(url, tier)`; None for those that
+            the source names.
+        web_seeds: HTTP sources once somebody changed them; None for those that the source names.
+        queue_rank: torrents of a lower rank get their turn first.
         added_at: when it was first added.
         completed_at: when it was first complete and on disk; 0 before.
         stop_reason: why it is meant to stand still; NONE means it is meant to run.
@@ -199,6 +241,13 @@ class TorrentSpec:
     name: str
     magnet_uri: str = ""
     save_path: str
+    moving_to: str = ""
+    renames: tuple[tuple[int, str], ...] = ()
+    renaming: tuple[tuple[int, str], ...] = ()
+    has_given_name: bool = False
+    trackers: tuple[tuple[str, int], ...] | None = field(default=None, repr=False)
+    web_seeds: tuple[str, ...] | None = field(default=None, repr=False)
+    queue_rank: int = 0
     added_at: EpochSeconds
     completed_at: EpochSeconds = NEVER
     stop_reason: StopReason = StopReason.NONE
@@ -277,6 +326,11 @@ class TorrentStatus(NamedTuple):
     needs_save: bool = False
 
 
+def files_of(spec: TorrentSpec, metainfo: Metainfo) -> tuple[FileEntry, ...]:
+    """A torrent's files under the paths that they have now, in the order of their indexes."""
+    return renamed(metainfo.files, spec.renames)
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Why a torrent cannot go on, in words an operator can act on."""
@@ -335,79 +389,22 @@ class TorrentRecord:
         )
 
     @property
+    def files(self) -> tuple[FileEntry, ...]:
+        """The files under the paths that they have now; empty before metadata."""
+        return () if self.metainfo is None else files_of(self.spec, self.metainfo)
+
+    @property
     def content_path(self) -> str:
         """Where the payload is: its file, root folder or save path; empty before metadata."""
         if self.metainfo is None:
             return ""
-        files = [entry for entry in self.metainfo.files if not entry.is_pad]
-        if self.metainfo.has_root_folder or len(files) == 1:
-            return f"{self.spec.save_path}/{files[0].path.split('/', 1)[0]}"
-        return self.spec.save_path
+        files = [entry for entry in self.files if not entry.is_pad]
+        root = root_folder_of(files)
+        if not root and len(files) == 1:
+            root = files[0].path
+        return f"{self.spec.save_path}/{root}" if root else self.spec.save_path
 
     @property
     def is_complete(self) -> bool:
         """Whether every wanted byte is known to be in its file."""
         return self.is_verified
-
-
-@dataclass(frozen=True, slots=True)
-class StateAndPhase:
-    """The answer of `derive_state`."""
-
-    state: TorrentState
-    phase: Phase
-
-
-_CHECKING = frozenset({Activity.CHECKING, Activity.CHECKING_RESUME})
-
-
-def derive_state(
-    *,
-    stop_reason: StopReason,
-    status: TorrentStatus,
-    is_verified: bool,
-    fault: Fault | None,
-    is_receiving: bool = False,
-) -> StateAndPhase:
-    """Say what people see of a torrent.
-
-    A finished torrent whose bytes are not yet known to be in their files is still `downloading`:
-    libtorrent 2.1.1 reports seeding before the last blocks were written, and clients import
-    whatever is reported as seeding.
-
-    Args:
-        stop_reason: why it is meant to stand still.
-        status: the engine's last report.
-        is_verified: every wanted file was seen on disk after a flush.
-        fault: why it cannot go on.
-        is_receiving: bytes came since the report before: libtorrent's rate stays 0 for the first
-            seconds of a transfer.
-    """
-    phase = Phase.NONE
-    if status.is_moving:
-        phase = Phase.MOVING
-    elif status.activity is Activity.FETCHING_METADATA:
-        phase = Phase.FETCHING_METADATA
-    state = _state(stop_reason, status, is_verified=is_verified, fault=fault)
-    if state is TorrentState.STALLED and is_receiving:
-        state = TorrentState.DOWNLOADING
-    return StateAndPhase(state, phase)
-
-
-def _state(
-    stop_reason: StopReason, status: TorrentStatus, *, is_verified: bool, fault: Fault | None
-) -> TorrentState:
-    if fault is not None or status.error:
-        return TorrentState.ERROR
-    if status.activity in _CHECKING and not status.is_paused:
-        return TorrentState.CHECKING
-    if stop_reason is not StopReason.NONE:
-        # Clients import what is completed as they import what seeds, so it must be verified too.
-        is_done = status.is_finished and is_verified
-        by_limit = stop_reason is StopReason.SHARE_LIMIT and is_done
-        return TorrentState.COMPLETED if by_limit else TorrentState.PAUSED
-    if status.is_paused:
-        return TorrentState.QUEUED if status.is_auto_managed else TorrentState.PAUSED
-    if status.is_finished:
-        return TorrentState.SEEDING if is_verified else TorrentState.DOWNLOADING
-    return TorrentState.DOWNLOADING if status.download_rate > 0 else TorrentState.STALLED

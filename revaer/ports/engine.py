@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from revaer.domain.details import PeerInfo, PieceState, TrackerInfo
 from revaer.domain.facts import Fact
 from revaer.domain.ids import BytesPerSecond, InfoHash
+from revaer.domain.reconciliation import LiveTorrent
 from revaer.domain.torrent import (
     Metainfo,
+    QueueMove,
     TorrentDescription,
     TorrentSource,
     TorrentSpec,
@@ -29,6 +32,8 @@ class EngineTorrent:
         metainfo_data: the torrent file's bytes where known, else None (a magnet).
         blob: the engine's own resume data, or None.
         recheck: read all files again even though the blob looks sound.
+        is_absent: the files cannot be looked at now: take the blob's word for them, and touch
+            nothing in their directory. Only for a spec that comes at a standstill.
         peers: `(IP address, port)` to connect to at once.
     """
 
@@ -36,6 +41,7 @@ class EngineTorrent:
     metainfo_data: bytes | None = field(default=None, repr=False)
     blob: bytes | None = field(default=None, repr=False)
     recheck: bool = False
+    is_absent: bool = False
     peers: tuple[tuple[str, int], ...] = ()
 
 
@@ -51,14 +57,17 @@ class EngineSettings:
         enable_dht: find peers through the distributed hash table.
         enable_lsd: find peers on the local network.
         enable_port_mapping: ask the router for a port by UPnP and NAT-PMP.
+        enable_pex: learn peers from peers.
+        banned_peers: IP addresses that are never talked to.
         max_connections: peer connections of the whole session.
         max_uploads: upload slots of the whole session.
         active_downloads: torrents downloading at once; -1 no queueing.
         active_seeds: torrents seeding at once; -1 no queueing.
         active_limit: torrents running at once; -1 no queueing.
         user_agent: how the engine names itself to trackers and peers.
-        disk_backend: `default` (libtorrent chooses), `pread`, `posix` or `mmap`; takes effect with
-            a new session.
+        disk_backend: `pread`, `posix`, `mmap`, or `default` (libtorrent chooses); takes effect
+            with a new session. `posix` waits for the disk in the network thread: one slow disk then
+            holds up every torrent and every command.
         enable_utp: use uTP beside TCP.
     """
 
@@ -74,8 +83,10 @@ class EngineSettings:
     active_downloads: int = -1
     active_seeds: int = -1
     active_limit: int = -1
+    enable_pex: bool = True
+    banned_peers: frozenset[str] = frozenset()
     user_agent: str = "Revaer/0.1"
-    disk_backend: str = "default"
+    disk_backend: str = "pread"
     enable_utp: bool = True
 
 
@@ -126,6 +137,10 @@ class TorrentEngine(MetainfoReader, Protocol):
         """One fresh report; costs a round trip, so only for adoption and completion."""
         ...
 
+    def live(self, info_hash: InfoHash) -> LiveTorrent:
+        """What the engine does with a torrent now. Costs round trips, so only for adoption."""
+        ...
+
     def metainfo(self, info_hash: InfoHash) -> Metainfo | None:
         """The torrent's metadata, or None while it is being fetched."""
         ...
@@ -171,6 +186,84 @@ class TorrentEngine(MetainfoReader, Protocol):
         """Try these peers now; hosts are IP addresses."""
         ...
 
+    def reannounce(self, info_hash: InfoHash) -> None:
+        """Ask every tracker, the DHT and the local network for peers now."""
+        ...
+
+    def move_in_queue(self, info_hash: InfoHash, move: QueueMove) -> None:
+        """Change the order in which queued torrents get their turn."""
+        ...
+
+    def set_first_last_pieces(self, info_hash: InfoHash, *, enabled: bool) -> None:
+        """Fetch the first and last pieces of each wanted file before the others, or not.
+
+        Holds for files chosen later, and for a magnet once its metadata is known.
+        """
+        ...
+
+    def trackers(self, info_hash: InfoHash) -> tuple[TrackerInfo, ...]:
+        """Announce addresses in tier order. Costs a round trip."""
+        ...
+
+    def set_trackers(self, info_hash: InfoHash, trackers: Sequence[tuple[str, int]]) -> None:
+        """Replace the announce addresses: `(url, tier 0..255)`."""
+        ...
+
+    def web_seeds(self, info_hash: InfoHash) -> tuple[str, ...]:
+        """HTTP sources. Costs a round trip."""
+        ...
+
+    def set_web_seeds(self, info_hash: InfoHash, urls: Sequence[str]) -> None:
+        """Replace the HTTP sources."""
+        ...
+
+    def peers(self, info_hash: InfoHash) -> tuple[PeerInfo, ...]:
+        """Connected peers. Costs a round trip."""
+        ...
+
+    def pieces(self, info_hash: InfoHash) -> tuple[PieceState, ...]:
+        """One state per piece; empty before the metadata is known. Costs a round trip."""
+        ...
+
+    def move(self, info_hash: InfoHash, save_path: str) -> None:
+        """Move the files; answers `StorageMoved` or `StorageMoveFailed`.
+
+        A file that is in the way at the destination makes it fail, with nothing moved.
+
+        Raises:
+            PathRefusedError: not an absolute path without `..`.
+            ConflictError: a move is under way.
+        """
+        ...
+
+    def rename_file(self, info_hash: InfoHash, index: int, path: str) -> None:
+        """Give a file another path; answers `FileRenamed` or `FileRenameFailed`.
+
+        Whoever calls has judged the path and seen that nothing lies there.
+
+        Raises:
+            InvalidInputError: no file has this index.
+            PathRefusedError: the path could lead out of the torrent's directory.
+            ConflictError: the metadata is not known yet, or another file of the torrent lies there.
+        """
+        ...
+
+    def export(self, info_hash: InfoHash) -> None:
+        """Ask for the torrent file; answers `TorrentExported` or `ResumeDataFailed`.
+
+        Raises:
+            ConflictError: the metadata is not known yet.
+        """
+        ...
+
+    def retry_storage(self, info_hash: InfoHash) -> None:
+        """Write again after a fault of the storage: clears the error and the upload mode.
+
+        Nothing is checked anew, a torrent that was paused stays paused, and a magnet that is held
+        stays held.
+        """
+        ...
+
     def file_progress(self, info_hash: InfoHash) -> tuple[int, ...]:
         """Bytes done per file; empty before the metadata is known. Costs a round trip."""
         ...
@@ -185,6 +278,17 @@ class TorrentEngine(MetainfoReader, Protocol):
 
     def set_global_limits(self, *, download: BytesPerSecond, upload: BytesPerSecond) -> None:
         """Limit the session; 0 means unlimited."""
+        ...
+
+    def apply(self, settings: EngineSettings) -> None:
+        """Change the running session; what needs a new session (`disk_backend`) waits for it.
+
+        Addresses that are listened on already stay open; those that could not be opened are tried
+        again.
+
+        Raises:
+            InvalidInputError: a value that the engine cannot take; nothing changed.
+        """
         ...
 
     def global_limits(self) -> tuple[BytesPerSecond, BytesPerSecond]:
@@ -213,6 +317,20 @@ class TorrentEngine(MetainfoReader, Protocol):
 
     def listen_ports(self) -> tuple[int, ...]:
         """Ports on which peers are accepted; empty when deaf."""
+        ...
+
+    def absent_interfaces(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Those of these devices and IP addresses that nothing can be sent from now.
+
+        A device that was replaced by another of its name since the last call counts once, too.
+        """
+        ...
+
+    def suspend(self, *, suspended: bool) -> None:
+        """Let go of all peers and call none, or go on where that was; torrents keep their states.
+
+        For as long as the interface is away that peers are to be reached from.
+        """
         ...
 
     def quiesce(self) -> None:

@@ -17,12 +17,15 @@ class StoredTorrent:
         metainfo_data: the torrent file's bytes, or None for a magnet without metadata.
         blob: the engine's resume data, or None when there is none that can be used.
         problems: what was damaged or replaced on the way, in an operator's words; empty when sound.
+        is_by_default: what was asked for is lost, and `spec` is made of defaults: whoever knows
+            better may say so.
     """
 
     spec: TorrentSpec
     metainfo_data: bytes | None = field(default=None, repr=False)
     blob: bytes | None = field(default=None, repr=False)
     problems: tuple[str, ...] = ()
+    is_by_default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Restored:
         ended_cleanly: the last process closed the store.
         same_boot: the machine did not restart since the last process wrote.
         problems: damage that belongs to no torrent that could be named.
+        withheld: torrents that are stored in a way that this Revaer cannot read: left alone.
     """
 
     torrents: tuple[StoredTorrent, ...] = ()
@@ -50,6 +54,7 @@ class Restored:
     ended_cleanly: bool = True
     same_boot: bool = True
     problems: tuple[str, ...] = ()
+    withheld: frozenset[InfoHash] = frozenset()
 
     @property
     def must_recheck_incomplete(self) -> bool:
@@ -63,6 +68,9 @@ class ResumeStore(Protocol):
     `put_*`, `bury` and `forget` rename into place and return; `sync` makes what was renamed survive
     a power loss too. All calls are thread-safe. `StoreDownError` means that the directory cannot be
     read or written now; nothing was changed then.
+
+    A store that could not be read yet takes nothing: what it holds must never be written over by
+    somebody who does not know it. `load` ends that.
     """
 
     def load(self, only: AbstractSet[InfoHash] | None = None) -> Restored:
@@ -93,6 +101,28 @@ class ResumeStore(Protocol):
 
     def forget(self, info_hash: InfoHash) -> None:
         """Delete a buried torrent's files and then its tombstone."""
+        ...
+
+    def check(self) -> None:
+        """Look, without writing, whether the directory could be written now.
+
+        Raises:
+            StoreDownError: it could not, and why.
+        """
+        ...
+
+    def reopen(self) -> bool:
+        """Use the directory again after a `StoreDownError`, and prove by a write that it works.
+
+        One that was deleted is made anew where its parent directory still is.
+
+        Returns:
+            Whether all that is known must be written again: nothing, or less than was acknowledged,
+            may be left of what was stored. `load` says what there is.
+
+        Raises:
+            StoreDownError: it still cannot be used.
+        """
         ...
 
     def sync(self) -> int:

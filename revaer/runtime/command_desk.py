@@ -10,7 +10,6 @@ from typing import assert_never
 from revaer.domain import commands as cmd
 from revaer.domain.errors import (
     ConflictError,
-    InvalidInputError,
     RevaerError,
     SelectionError,
     StoreDownError,
@@ -24,6 +23,7 @@ from revaer.domain.facts import (
     TorrentKnown,
 )
 from revaer.domain.ids import InfoHash
+from revaer.domain.labels import check_category, check_tags
 from revaer.domain.selection import priorities_for
 from revaer.domain.torrent import (
     LIBTORRENT_DEFAULT_PRIORITY,
@@ -31,12 +31,15 @@ from revaer.domain.torrent import (
     StopReason,
     TorrentDescription,
     TorrentSpec,
+    files_of,
 )
 from revaer.ports.engine import EngineTorrent
+from revaer.runtime.mode_desk import ModeCommand, ModeDesk, check_limits
+from revaer.runtime.relocation_desk import RelocationCommand, RelocationDesk
 from revaer.runtime.session_parts import Outcome, SessionParts
+from revaer.runtime.tracker_desk import TrackerCommand, TrackerDesk
 
 HIGHEST_PRIORITY = 7
-HIGHEST_LIMIT = 2**31 - 1
 TRUNCATED_HASH = 40
 
 
@@ -46,6 +49,9 @@ class CommandDesk:
     def __init__(self, parts: SessionParts) -> None:
         """Share the session's parts."""
         self._parts = parts
+        self._modes = ModeDesk(parts)
+        self._trackers = TrackerDesk(parts)
+        self._relocations = RelocationDesk(parts)
 
     def execute(self, command: cmd.TorrentCommand) -> Outcome:
         """Carry a command out up to the engine.
@@ -66,26 +72,29 @@ class CommandDesk:
                 outcome = self._remove(info_hash, with_data=with_data)
             case cmd.SelectFiles():
                 outcome = self._select(command)
-            case cmd.SetSequential(info_hash, sequential):
-                spec = self._parts.running(info_hash)
-                outcome = self._change(replace(spec, sequential=sequential))
-            case cmd.SetTorrentLimits(info_hash, download, upload):
-                spec = self._parts.running(info_hash)
-                outcome = self._change(replace(spec, download_limit=download, upload_limit=upload))
-            case cmd.ConnectPeers(info_hash, peers):
-                spec = self._parts.running(info_hash)
-                self._parts.engine.connect(spec.info_hash, peers)
-                outcome = Outcome(spec.info_hash, ())
+            case _:
+                outcome = self._pass_on(command)
+        return outcome
+
+    def _pass_on(self, command: ModeCommand | TrackerCommand | RelocationCommand) -> Outcome:
+        match command:
+            case cmd.SetForceStart(info_hash, True):
+                return self._resume(info_hash, force_start=True)
+            case _ if isinstance(command, ModeCommand):
+                return self._modes.execute(command)
+            case _ if isinstance(command, TrackerCommand):
+                return self._trackers.execute(command)
+            case _ if isinstance(command, RelocationCommand):
+                return self._relocations.execute(command)
             case _:
                 assert_never(command)
-        return outcome
 
     def _add(self, command: cmd.AddTorrent) -> Outcome:
         parts = self._parts
         description = parts.engine.describe(command.source)
         self._refuse_known(description)
         spec = self._spec_of(command, description)
-        _check_limits(spec)
+        check_limits(spec)
         data = command.source.data if isinstance(command.source, MetainfoSource) else None
         parts.keep(spec, data)
         try:
@@ -141,13 +150,14 @@ class CommandDesk:
             name=description.name,
             magnet_uri=description.magnet_uri,
             save_path=save_path,
+            queue_rank=self._parts.roster.last_rank + 1,
             added_at=self._parts.now(),
             stop_reason=StopReason.USER if command.paused else StopReason.NONE,
             selection=command.selection,
             priorities=priorities,
             sequential=command.sequential,
-            category=command.category,
-            tags=tuple(sorted(set(command.tags))),
+            category=check_category(command.category),
+            tags=check_tags(command.tags),
             download_limit=command.download_limit,
             upload_limit=command.upload_limit,
         )
@@ -162,9 +172,12 @@ class CommandDesk:
             spec.info_hash, (SpecChanged(spec.info_hash, spec), parts.fresh(spec.info_hash))
         )
 
-    def _resume(self, info_hash: InfoHash) -> Outcome:
+    def _resume(self, info_hash: InfoHash, *, force_start: bool | None = None) -> Outcome:
+        """Run; `force_start` says whether past the queue, None leaves that as it is."""
         parts = self._parts
         spec = replace(parts.running(info_hash), stop_reason=StopReason.NONE)
+        if force_start is not None:
+            spec = replace(spec, force_start=force_start)
         metainfo = parts.engine.metainfo(spec.info_hash)
         if metainfo is not None:
             spec = replace(spec, priorities=parts.judge(spec, metainfo.files))
@@ -216,7 +229,7 @@ class CommandDesk:
             parts.engine.remove(spec.info_hash, with_data=with_data)
         else:
             del parts.roster.removing[spec.info_hash]
-            parts.store.forget(spec.info_hash)
+            parts.forget(spec.info_hash)
         return Outcome(spec.info_hash, (TorrentForgotten(spec.info_hash, with_data),))
 
     def _bury(self, spec: TorrentSpec, *, with_data: bool) -> None:
@@ -245,7 +258,7 @@ class CommandDesk:
         elif priorities:
             _check_priorities(priorities, len(metainfo.files))
         else:
-            priorities = priorities_for(command.selection, metainfo.files)
+            priorities = priorities_for(command.selection, files_of(spec, metainfo))
         spec = replace(spec, selection=command.selection, priorities=priorities)
         parts.keep(spec)
         if metainfo is not None:
@@ -254,21 +267,6 @@ class CommandDesk:
         return Outcome(
             spec.info_hash, (SpecChanged(spec.info_hash, spec), parts.fresh(spec.info_hash))
         )
-
-    def _change(self, spec: TorrentSpec) -> Outcome:
-        """Store a change of mode or limits, then let the engine follow."""
-        parts = self._parts
-        _check_limits(spec)
-        before = parts.roster.get(spec.info_hash)
-        parts.keep(spec)
-        if spec.sequential != before.sequential:
-            parts.engine.set_sequential(spec.info_hash, sequential=spec.sequential)
-        if (spec.download_limit, spec.upload_limit) != (before.download_limit, before.upload_limit):
-            parts.engine.set_limits(
-                spec.info_hash, download=spec.download_limit, upload=spec.upload_limit
-            )
-        parts.saver.request(spec.info_hash)
-        return Outcome(spec.info_hash, (SpecChanged(spec.info_hash, spec),))
 
 
 def _check_priorities(priorities: tuple[int, ...], file_count: int) -> None:
@@ -280,14 +278,4 @@ def _check_priorities(priorities: tuple[int, ...], file_count: int) -> None:
         if not 0 <= priority <= HIGHEST_PRIORITY:
             raise SelectionError(
                 f"file {index} was given priority {priority}; 0 skips, 1 to 7 rank"
-            )
-
-
-def _check_limits(spec: TorrentSpec) -> None:
-    """Refuse what no engine takes before it is stored: it would be refused at every start."""
-    for name, limit in (("download", spec.download_limit), ("upload", spec.upload_limit)):
-        if not 0 <= limit <= HIGHEST_LIMIT:
-            raise InvalidInputError(
-                f"the {name} limit of {spec.name} is {limit} bytes per second; give 0 (unlimited) "
-                f"to {HIGHEST_LIMIT}"
             )

@@ -6,8 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from revaer.domain.errors import EngineDownError
-from revaer.domain.ids import BytesPerSecond
+from revaer.domain.share_limits import ShareLimitPolicy
 from revaer.ports.engine import EngineSettings, TorrentEngine
+from revaer.runtime.engine_memory import EngineMemory
 
 FAILED_ADOPTIONS_BEFORE_REBUILD = 2
 
@@ -32,7 +33,7 @@ class EngineHolder:
     ) -> None:
         """Nothing is opened before the first `acquire`."""
         self._open = open_engine
-        self._settings = settings
+        self._memory = EngineMemory(settings=settings)
         self._engine: TorrentEngine | None = None
         self._unconfirmed = 0
         self._is_condemned = False
@@ -50,7 +51,7 @@ class EngineHolder:
                 engine.close()
                 engine = None
             if engine is None:
-                self._engine = engine = self._open(self._settings)
+                self._engine = engine = self._open(self._memory.for_engine())
                 engine.set_interest(self._interest)
                 self._is_condemned = False
                 self._unconfirmed = 0
@@ -79,10 +80,23 @@ class EngineHolder:
                 raise EngineDownError("no engine is open; it starts with its session actor")
             return self._engine
 
-    def remember_limits(self, *, download: BytesPerSecond, upload: BytesPerSecond) -> None:
-        """Let an engine that is opened later start with these limits."""
-        with self._lock:
-            self._settings = replace(self._settings, download_limit=download, upload_limit=upload)
+    @property
+    def memory(self) -> EngineMemory:
+        """What the engine in use was told, and what the next one will be told."""
+        return self._memory
+
+    def remember(self, memory: EngineMemory) -> None:
+        """Let an engine that is opened later start with this; the one in use is not touched."""
+        self._memory = memory
+
+    @property
+    def share_policy(self) -> ShareLimitPolicy:
+        """The share limits of torrents without their own; another object with each change."""
+        return self._memory.share_policy
+
+    def remember_share_policy(self, policy: ShareLimitPolicy) -> None:
+        """Let this session actor, and whichever comes after it, follow these share limits."""
+        self._memory = replace(self._memory, share_policy=policy)
 
     def set_interest(self, topics: frozenset[str]) -> None:
         """Have pieces and peers reported while somebody listens, by this engine and the next.

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from actors import MailboxOptions, PooledActor, TimerHandle
 from revaer.domain.errors import InvalidInputError
-from revaer.domain.events import Event, PublishedEvent
+from revaer.domain.events import Event, PublishedEvent, StatsUpdated
 from revaer.domain.ids import EventId, InfoHash, Revision
 from revaer.ports.event_feed import Delivery, Gap, Lagged
 from revaer.runtime.event_ring import EventRing
+from revaer.runtime.listeners import NOBODY, Audience, Deliver, Listener, Tap, audience_of
 from revaer.runtime.topics import TopicSet, parse_topics
 
 OFF_AFTER_S: Final = 30.0
@@ -60,7 +61,7 @@ class FeedSubscription:
     ) -> None:
         """Made by `HubFeed.subscribe`."""
         self.topics = topics
-        self._torrents = torrents
+        self.torrents = torrents
         self._capacity = capacity
         self._leave = leave
         self._changed = threading.Condition(threading.Lock())
@@ -107,7 +108,7 @@ class FeedSubscription:
 
     def wants(self, published: PublishedEvent) -> bool:
         """Whether an event with a topic of ours is about a torrent of ours."""
-        return self._torrents is None or published.info_hash in self._torrents
+        return self.torrents is None or published.info_hash in self.torrents
 
     def start_with(self, gap: Gap | None, events: Iterable[PublishedEvent]) -> None:
         """Queue what was missed before the subscription; nobody reads yet."""
@@ -157,11 +158,13 @@ class HubFeed:
         self._lock = threading.Lock()
         self._ring = ring
         # Replaced as a whole, never changed in place: publishing iterates over it.
-        self._by_topic: dict[str, tuple[FeedSubscription, ...]] = {}
-        self._subscriptions: dict[FeedSubscription, None] = {}
+        self._by_topic: dict[str, tuple[Listener, ...]] = {}
+        self._subscriptions: dict[Listener, None] = {}
         self._on_demand_moved: Callable[[], object] | None = None
         self._was_attached = False
         self._closed = False
+        self.stats_audience: Audience = NOBODY
+        """Whose totals and rates are to be published each second."""
         self.switched_on: frozenset[str] = frozenset()
         """Groups that the hub last asked for; whoever produces them reads this when it starts."""
         self.demand_moved = False
@@ -197,6 +200,38 @@ class HubFeed:
         self._demand_moved(subscription)
         return subscription
 
+    def tap(
+        self,
+        topics: Iterable[str],
+        deliver: Deliver,
+        *,
+        torrents: Iterable[InfoHash] | None = None,
+    ) -> Tap:
+        """Have a function called with what is published, in the hub's thread.
+
+        Args:
+            topics: what to hear.
+            deliver: must not block, raise, or subscribe.
+            torrents: only events about these; None for all.
+
+        Raises:
+            InvalidInputError: a topic that can never match.
+        """
+        tap = Tap(
+            parse_topics(topics),
+            None if torrents is None else frozenset(torrents),
+            deliver,
+            self._leave,
+        )
+        with self._lock:
+            if self._closed:
+                tap.end()
+                return tap
+            self._subscriptions[tap] = None
+            self._index()
+        self._demand_moved(tap)
+        return tap
+
     @property
     def demand(self) -> frozenset[str]:
         """Which of the groups produced on demand have a listener now."""
@@ -208,6 +243,11 @@ class HubFeed:
     def listeners(self) -> int:
         """How many subscriptions are open."""
         return len(self._subscriptions)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing will be published any more."""
+        return self._closed
 
     @property
     def last_id(self) -> EventId:
@@ -223,7 +263,7 @@ class HubFeed:
             events: in order, each with the board revision that shows it.
             after_loss: others before them were lost, which everybody is told with a `Gap`.
         """
-        outgoing: dict[FeedSubscription, list[PublishedEvent]] = {}
+        outgoing: dict[Listener, list[PublishedEvent]] = {}
         with self._lock:
             if after_loss:
                 self._break()
@@ -255,6 +295,7 @@ class HubFeed:
             subscriptions = tuple(self._subscriptions)
             self._subscriptions.clear()
             self._by_topic = {}
+            self.stats_audience = NOBODY
         for subscription in subscriptions:
             subscription.end()
 
@@ -263,7 +304,7 @@ class HubFeed:
         for subscription in self._subscriptions:
             subscription.offer((gap,))
 
-    def _leave(self, subscription: FeedSubscription) -> None:
+    def _leave(self, subscription: Listener) -> None:
         with self._lock:
             if subscription not in self._subscriptions:
                 return
@@ -272,13 +313,14 @@ class HubFeed:
         self._demand_moved(subscription)
 
     def _index(self) -> None:
-        by_topic: dict[str, list[FeedSubscription]] = {}
+        by_topic: dict[str, list[Listener]] = {}
         for subscription in self._subscriptions:
             for topic in subscription.topics.topics:
                 by_topic.setdefault(topic, []).append(subscription)
         self._by_topic = {topic: tuple(heard_by) for topic, heard_by in by_topic.items()}
+        self.stats_audience = audience_of(by_topic.get(StatsUpdated.topic, ()))
 
-    def _demand_moved(self, subscription: FeedSubscription) -> None:
+    def _demand_moved(self, subscription: Listener) -> None:
         if not subscription.topics.on_demand:
             return
         self.demand_moved = True

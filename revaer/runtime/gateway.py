@@ -6,13 +6,24 @@ from actors import ActorSystem, AskTimeout, MailboxFull, Unavailable
 from revaer.domain.commands import (
     CommandDone,
     EngineCommand,
-    SetGlobalLimits,
+    ExportTorrent,
+    SessionCommand,
     SettingsApplied,
     TorrentCommand,
 )
+from revaer.domain.details import PeerInfo, PieceState, TrackerInfo
 from revaer.domain.errors import EngineDownError
+from revaer.domain.ids import InfoHash
+from revaer.domain.queries import (
+    DetailsQuery,
+    ListPeers,
+    ListPieces,
+    ListTrackers,
+    ListWebSeeds,
+)
 
 SESSION_PATH = "engine.session"
+DETAILS_PATH = "engine.details"
 
 
 class ActorGateway:
@@ -27,14 +38,41 @@ class ActorGateway:
         outcome: CommandDone = self._ask(command, timeout_s)
         return outcome
 
-    def apply(self, command: SetGlobalLimits, *, timeout_s: float = 5.0) -> SettingsApplied:
+    def export(self, info_hash: InfoHash, *, timeout_s: float = 5.0) -> bytes:
+        """Ask for a torrent file."""
+        data: bytes = self._ask(ExportTorrent(info_hash), timeout_s)
+        return data
+
+    def apply(self, command: SessionCommand, *, timeout_s: float = 5.0) -> SettingsApplied:
         """Carry a session-wide command out and wait for its outcome."""
         outcome: SettingsApplied = self._ask(command, timeout_s)
         return outcome
 
-    def _ask(self, command: EngineCommand, timeout_s: float) -> Any:
+    def peers(self, info_hash: InfoHash, *, timeout_s: float = 2.0) -> tuple[PeerInfo, ...]:
+        """Ask who is connected."""
+        peers: tuple[PeerInfo, ...] = self._ask(ListPeers(info_hash), timeout_s)
+        return peers
+
+    def trackers(self, info_hash: InfoHash, *, timeout_s: float = 2.0) -> tuple[TrackerInfo, ...]:
+        """Ask where it announces."""
+        trackers: tuple[TrackerInfo, ...] = self._ask(ListTrackers(info_hash), timeout_s)
+        return trackers
+
+    def web_seeds(self, info_hash: InfoHash, *, timeout_s: float = 2.0) -> tuple[str, ...]:
+        """Ask which HTTP addresses it fetches from."""
+        urls: tuple[str, ...] = self._ask(ListWebSeeds(info_hash), timeout_s)
+        return urls
+
+    def pieces(self, info_hash: InfoHash, *, timeout_s: float = 2.0) -> tuple[PieceState, ...]:
+        """Ask how far each piece is."""
+        pieces: tuple[PieceState, ...] = self._ask(ListPieces(info_hash), timeout_s)
+        return pieces
+
+    def _ask(self, question: EngineCommand | DetailsQuery, timeout_s: float) -> Any:
+        is_query = isinstance(question, DetailsQuery)
+        path = DETAILS_PATH if is_query else SESSION_PATH
         try:
-            return self._system.address(SESSION_PATH).ask(command, timeout_s=timeout_s)
+            return self._system.address(path).ask(question, timeout_s=timeout_s)
         except Unavailable as error:
             raise EngineDownError(
                 f"the engine is {error.state}; try again in {error.retry_after_s or 1:.0f} s"
@@ -44,7 +82,7 @@ class ActorGateway:
                 "the engine has more commands waiting than it can hold; try again in a second"
             ) from error
         except AskTimeout as error:
+            hint = "ask again later" if is_query else "the command may still take effect"
             raise EngineDownError(
-                f"the engine did not answer within {timeout_s:g} s; the command may still take "
-                "effect"
+                f"the engine did not answer within {timeout_s:g} s; {hint}"
             ) from error

@@ -3,17 +3,23 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-import structlog
-
 from revaer.domain import facts as f
-from revaer.domain.errors import PathRefusedError, RevaerError, SelectionError, StoreDownError
+from revaer.domain.errors import (
+    ConflictError,
+    PathRefusedError,
+    RevaerError,
+    SelectionError,
+    StoreDownError,
+    TorrentNotFoundError,
+)
 from revaer.domain.ids import NEVER, InfoHash
-from revaer.domain.torrent import Activity, Fault, FaultCode, Metainfo, StopReason
+from revaer.domain.storage import missing_fault
+from revaer.domain.torrent import Activity, Metainfo, StopReason
+from revaer.ports.logs import logger
+from revaer.runtime.relocation import Relocation
 from revaer.runtime.session_parts import SessionParts, fault_of, wanted_files
 
-log = structlog.get_logger(__name__)
-
-NAMED_FILES = 3
+log = logger(__name__)
 
 
 class ReportDesk:
@@ -22,8 +28,10 @@ class ReportDesk:
     def __init__(self, parts: SessionParts) -> None:
         """Share the session's parts."""
         self._parts = parts
+        self.relocation = Relocation(parts)
         self._awaiting_flush: set[InfoHash] = set()
         self._metainfo_due: dict[InfoHash, bytes] = {}
+        self._metainfo_wanted: set[InfoHash] = set()
 
     def take(self, fact: f.Fact) -> tuple[f.TorrentFact, ...]:
         """Act on one report.
@@ -41,10 +49,15 @@ class ReportDesk:
                 self._store(fact)
             case f.ResumeDataFailed():
                 self._parts.saver.give_up(fact)
+            case f.TorrentExported():
+                self._keep_metainfo(fact)
             case f.AlertsDropped():
                 shown = self.catch_up()
             case f.FaultRaised() | f.FaultCleared():
                 shown = (fact,)
+            case f.StorageMoved() | f.StorageMoveFailed() | f.FileRenamed() | f.FileRenameFailed():
+                shown = self.relocation.take(fact)
+                self._look_where_it_is(fact.info_hash)
             case (
                 f.MetadataReceived(info_hash)
                 | f.DownloadFinished(info_hash)
@@ -87,7 +100,7 @@ class ReportDesk:
             )
         spec = replace(
             spec,
-            name=metainfo.name,
+            name=spec.name if spec.has_given_name else metainfo.name,
             priorities=priorities,
             infohash_v1=metainfo.infohash_v1 or spec.infohash_v1,
             infohash_v2=metainfo.infohash_v2 or spec.infohash_v2,
@@ -105,6 +118,14 @@ class ReportDesk:
         if self._parts.engine.knows(info_hash):
             self._awaiting_flush.add(info_hash)
             self._parts.engine.flush(info_hash)
+
+    def _look_where_it_is(self, info_hash: InfoHash) -> None:
+        """What was finished while its files were on their way is verified where they are now."""
+        spec, record = self._parts.roster.find(info_hash), self._parts.board.get(info_hash)
+        if spec is None or record is None or spec.moving_to or spec.renaming:
+            return
+        if record.status.is_finished and not record.is_verified:
+            self.finished(info_hash)
 
     def catch_up(self) -> tuple[f.TorrentFact, ...]:
         """Reports were lost: ask again for all that may have been among them.
@@ -133,6 +154,7 @@ class ReportDesk:
         record = parts.board.get(info_hash)
         if record is None or not parts.engine.knows(info_hash):
             return
+        yield from self.relocation.catch_up(parts.roster.get(info_hash))
         metainfo = parts.engine.metainfo(info_hash) if record.metainfo is None else None
         if metainfo is not None:
             yield from self.metadata(info_hash, metainfo)
@@ -160,6 +182,9 @@ class ReportDesk:
         parts = self._parts
         spec = parts.roster.get(info_hash)
         report = parts.fresh(info_hash)
+        if spec.moving_to or spec.renaming or info_hash in parts.holds:
+            self._awaiting_flush.discard(info_hash)  # looked at again when the files stand still
+            return (report,)
         record = parts.board.get(info_hash)
         metainfo = record.metainfo if record is not None else None
         if metainfo is None or not report.status.is_finished:
@@ -175,7 +200,7 @@ class ReportDesk:
         missing = parts.files.missing(spec.save_path, wanted)
         if missing:
             self._awaiting_flush.discard(info_hash)
-            fault = _missing(spec.save_path, missing)
+            fault = missing_fault(spec.save_path, missing)
             return (report, files, f.FaultRaised(info_hash, fault))
         at = spec.completed_at
         if at == NEVER:
@@ -205,6 +230,20 @@ class ReportDesk:
             del self._metainfo_due[info_hash]
         self._parts.saver.store(answer)
 
+    def want_metainfo(self, info_hash: InfoHash) -> None:
+        """Have the engine hand a torrent file out again, for a store that lost it."""
+        try:
+            self._parts.engine.export(info_hash)
+        except (ConflictError, TorrentNotFoundError):
+            return  # a magnet without metadata has none
+        self._metainfo_wanted.add(info_hash)
+
+    def _keep_metainfo(self, fact: f.TorrentExported) -> None:
+        spec = self._parts.roster.find(fact.info_hash)
+        if spec is not None and fact.info_hash in self._metainfo_wanted:
+            self._parts.store.put(spec, fact.metainfo_data)
+        self._metainfo_wanted.discard(fact.info_hash)
+
     def _gone(self, fact: f.TorrentGone) -> None:
         parts = self._parts
         if fact.info_hash not in parts.roster.removing:
@@ -216,15 +255,5 @@ class ReportDesk:
                 reason=fact.reason,
                 remedy="delete the files by hand; the torrent itself is gone",
             )
-        parts.store.forget(fact.info_hash)
+        parts.forget(fact.info_hash)
         del parts.roster.removing[fact.info_hash]
-
-
-def _missing(save_path: str, missing: tuple[str, ...]) -> Fault:
-    named = ", ".join(missing[:NAMED_FILES])
-    more = f" and {len(missing) - NAMED_FILES} more" if len(missing) > NAMED_FILES else ""
-    return Fault(
-        FaultCode.MISSING_FILES,
-        f"{named}{more} not found in full below {save_path}; put the files back and recheck, or "
-        "recheck to download them again",
-    )

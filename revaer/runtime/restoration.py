@@ -1,76 +1,158 @@
 """Brings the engine to what the store says: at a start, and when a new session actor adopts it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-
-import structlog
 
 from revaer.domain import facts as f
 from revaer.domain.errors import (
     InvalidInputError,
-    PathRefusedError,
     RevaerError,
-    SelectionError,
     StoreDownError,
     TorrentExistsError,
 )
-from revaer.domain.ids import NEVER
+from revaer.domain.ids import NEVER, InfoHash
+from revaer.domain.queue_order import queue_key
 from revaer.domain.torrent import (
-    Activity,
     Fault,
     FaultCode,
     FileEntry,
+    Metainfo,
     MetainfoSource,
     StopReason,
     TorrentSpec,
 )
 from revaer.ports.engine import EngineTorrent
+from revaer.ports.logs import logger
 from revaer.ports.resume_store import Restored, StoredTorrent, Tombstone
+from revaer.ports.torrents import CatalogEntry
+from revaer.runtime.adoption import adopt, follow_sources, keep_unstored, verdict
+from revaer.runtime.holds import Hold
+from revaer.runtime.reconciling import (
+    compare_with_catalog,
+    filled_in,
+    rebuilt,
+    tell,
+)
+from revaer.runtime.relocation import Settled, remember
 from revaer.runtime.report_desk import ReportDesk
-from revaer.runtime.session_parts import SessionParts, fault_of
+from revaer.runtime.session_parts import SessionParts, chosen_files
+from revaer.runtime.start_look import StartLook
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
-_CHECKING = frozenset({Activity.CHECKING, Activity.CHECKING_RESUME})
+_WAITING = Fault(
+    FaultCode.ENGINE,
+    "the resume store cannot be read, see its health; the torrent goes on when it can",
+)
 
 
 def restore(
-    parts: SessionParts, reports: ReportDesk, restored: Restored, *, is_adopted: bool
+    parts: SessionParts,
+    reports: ReportDesk,
+    restored: Restored,
+    *,
+    is_adopted: bool,
+    catalog: Mapping[InfoHash, CatalogEntry] | None = None,
 ) -> tuple[f.TorrentFact, ...]:
-    """Run every stored torrent, finish every buried one.
+    """Run every stored torrent, finish every buried one, rebuild those that only the catalog knows.
 
     One torrent that cannot be run becomes a record with a fault; it never keeps the others back.
+    Whatever was damaged, or differs, is mended and told of.
 
     Returns:
         What the board is to show.
     """
+    catalog = catalog or {}
     for problem in restored.problems:
         log.warning("resume_store_damage", problem=problem)
     for tombstone in restored.tombstones:
-        _finish_removal(parts, tombstone)
+        is_remembered = tombstone.stored.spec.info_hash in catalog
+        _finish_removal(parts, reports, tombstone, is_remembered=is_remembered)
     facts: list[f.TorrentFact] = []
-    for stored in restored.torrents:
-        info_hash = stored.spec.info_hash
-        for problem in stored.problems:
-            log.warning("resume_data_damage", info_hash=info_hash, problem=problem)
-        parts.roster.put(stored.spec)
-        try:
-            if is_adopted and parts.engine.knows(info_hash):
-                facts.extend(_adopt(parts, reports, stored))
-            else:
-                must_recheck = restored.must_recheck_incomplete
-                facts.extend(_run(parts, reports, stored, recheck=must_recheck))
-        except (InvalidInputError, TorrentExistsError, StoreDownError) as error:
-            log.warning("torrent_not_restored", info_hash=info_hash, cause=str(error))
-            facts += (
-                f.TorrentKnown(info_hash, stored.spec, None, f.Origin.RESTORED),
-                f.FaultRaised(info_hash, Fault(FaultCode.ENGINE, str(error))),
-            )
+    look = StartLook(parts.files, parts.clock)
+    must_recheck = restored.must_recheck_incomplete
+    torrents = (*restored.torrents, *rebuilt(restored, catalog.values()))
+    for damaged in sorted(torrents, key=lambda each: queue_key(each.spec)):
+        entry = catalog.get(damaged.spec.info_hash)
+        stored = filled_in(damaged, entry)
+        if is_adopted and parts.engine.knows(stored.spec.info_hash):
+            facts.extend(_bring_in(parts, stored, adopt(parts, reports, stored)))
+        else:
+            run = _run(parts, reports, look, stored, recheck=must_recheck)
+            facts.extend(_bring_in(parts, stored, run))
+        if stored.problems:
+            _mend_store(parts, reports, stored)
+        else:
+            compare_with_catalog(parts, stored.spec, entry)
+    look.end()
     if is_adopted:
-        facts.extend(_keep_unstored(parts))
+        facts.extend(keep_unstored(parts, reports))
         parts.engine.request_all()
     facts.extend(ghosts(parts))
     return tuple(facts)
+
+
+def run_without_store(
+    parts: SessionParts,
+    reports: ReportDesk,
+    *,
+    is_adopted: bool,
+    catalog: Mapping[InfoHash, CatalogEntry],
+) -> tuple[f.TorrentFact, ...]:
+    """Go on with what the board and the catalog know; the store says what holds when it is back.
+
+    Nothing can be stored meanwhile, so nothing that was asked for can change.
+    """
+    facts: list[f.TorrentFact] = []
+    for record in parts.board.records():
+        info_hash = record.info_hash
+        parts.roster.put(record.spec)
+        if info_hash in catalog and not parts.engine.knows(info_hash):
+            continue
+        facts.append(f.TorrentKnown(info_hash, record.spec, record.metainfo, f.Origin.ADOPTED))
+        if is_adopted and parts.engine.knows(info_hash):
+            facts.append(parts.fresh(info_hash))
+        else:
+            facts.append(f.FaultRaised(info_hash, _WAITING))
+    look = StartLook(parts.files, parts.clock)
+    for info_hash, entry in catalog.items():
+        if not parts.engine.knows(info_hash):
+            stored = StoredTorrent(spec=entry.spec, metainfo_data=entry.metainfo_data)
+            run = _run(parts, reports, look, stored, recheck=False)
+            facts.extend(_bring_in(parts, stored, run))
+    look.end()
+    if is_adopted:
+        parts.engine.request_all()
+    return tuple(facts)
+
+
+def _bring_in(
+    parts: SessionParts, stored: StoredTorrent, facts: Iterator[f.TorrentFact]
+) -> Iterator[f.TorrentFact]:
+    """Run a torrent, or say why it cannot be."""
+    info_hash = stored.spec.info_hash
+    parts.roster.put(stored.spec)
+    try:
+        yield from facts
+    except (InvalidInputError, TorrentExistsError, StoreDownError) as error:
+        log.warning("torrent_not_restored", info_hash=info_hash, cause=str(error))
+        yield f.TorrentKnown(info_hash, stored.spec, None, f.Origin.RESTORED)
+        yield f.FaultRaised(info_hash, Fault(FaultCode.ENGINE, str(error)))
+
+
+def _mend_store(parts: SessionParts, reports: ReportDesk, stored: StoredTorrent) -> None:
+    """Have everything of a damaged torrent stored again, and tell of it."""
+    info_hash = stored.spec.info_hash
+    spec = parts.roster.find(info_hash)
+    if spec is not None:
+        remember(parts, spec, stored.metainfo_data)
+    if parts.engine.knows(info_hash):
+        if stored.metainfo_data is None:
+            reports.want_metainfo(info_hash)
+        parts.saver.queue((info_hash,))
+    for problem in stored.problems:
+        log.warning("resume_data_damage", info_hash=info_hash, problem=problem)
+    tell(parts, info_hash, "; ".join(stored.problems))
 
 
 def ghosts(parts: SessionParts) -> Iterator[f.TorrentFact]:
@@ -82,123 +164,131 @@ def ghosts(parts: SessionParts) -> Iterator[f.TorrentFact]:
 
 
 def _run(
-    parts: SessionParts, reports: ReportDesk, stored: StoredTorrent, *, recheck: bool
+    parts: SessionParts,
+    reports: ReportDesk,
+    look: StartLook,
+    stored: StoredTorrent,
+    *,
+    recheck: bool,
 ) -> Iterator[f.TorrentFact]:
-    """Add a torrent, at a standstill as long as its file list is refused or not known yet."""
+    """Add a torrent, at a standstill where its file list or its storage is not as it should be."""
     info_hash = stored.spec.info_hash
+    settled = _settled(parts, reports, stored)
+    stored = replace(stored, spec=settled.spec)
     spec, fault, files = _judged(parts, stored)
+    if fault is not None:
+        spec = _called_off(parts, spec, settled)
     # Resume data may carry a file list that nobody has judged: then it waits, too.
     is_unjudged = stored.metainfo_data is None and stored.blob is not None
-    stands = spec if fault is None and not is_unjudged else _standing(spec)
+    hold: Hold | None = None
+    if fault is None and settled.fault is not None:
+        hold = Hold(fault=settled.fault, must_check=True, since=parts.clock())
+    elif fault is None and not is_unjudged:
+        chosen = chosen_files(replace(spec, renames=settled.lying), files)
+        has_blob = stored.blob is not None
+        hold = look.hold_for(spec, chosen, has_blob=has_blob, recheck=recheck)
+    stands = spec if fault is None and hold is None and not is_unjudged else _standing(spec)
     if fault is not None:
         # A file of no bytes is made as soon as it is wanted, also at a standstill.
-        stands = replace(stands, priorities=(0,) * files)
+        stands = replace(stands, priorities=(0,) * len(files))
     metainfo = parts.engine.add(
         EngineTorrent(
-            spec=stands,
+            spec=replace(stands, renames=settled.lying),
             metainfo_data=stored.metainfo_data,
             blob=stored.blob,
             recheck=recheck and spec.completed_at == NEVER,
+            is_absent=hold is not None,
         )
     )
+    follow_sources(parts, spec)
     yield f.TorrentKnown(info_hash, spec, metainfo, f.Origin.RESTORED)
     yield f.FaultCleared(info_hash)  # what a dead engine said of it is out of date
+    if hold is not None:
+        parts.holds.put(info_hash, hold)
+        fault = None if hold.is_doubt else hold.fault
+    else:
+        yield from reports.relocation.go_on(spec)
     if fault is not None:
         yield f.FaultRaised(info_hash, fault)
+    elif hold is not None:
+        pass
     elif is_unjudged and metainfo is not None:
         yield from reports.metadata(info_hash, metainfo)
     elif is_unjudged and spec.stop_reason is StopReason.NONE:
         parts.engine.resume(info_hash, forced=spec.force_start, is_judged=False)
 
 
+def _settled(parts: SessionParts, reports: ReportDesk, stored: StoredTorrent) -> Settled:
+    """See what an interrupted move or rename left behind, and keep what holds from now on."""
+    spec = stored.spec
+    settled = reports.relocation.settle(spec, _metainfo_of(parts, stored))
+    if settled.spec != spec:
+        remember(parts, settled.spec)
+    if settled.trouble:
+        reports.relocation.tell(settled.spec, "relocation_interrupted", settled.trouble)
+    return settled
+
+
+def _called_off(parts: SessionParts, spec: TorrentSpec, settled: Settled) -> TorrentSpec:
+    """Leave the files where they lie: those of a refused list may be somebody else's."""
+    called_off = settled.left_alone(spec)
+    if called_off != spec:
+        remember(parts, called_off)
+    return called_off
+
+
+def _metainfo_of(parts: SessionParts, stored: StoredTorrent) -> Metainfo | None:
+    if stored.metainfo_data is None or not (stored.spec.moving_to or stored.spec.renaming):
+        return None  # read only where somebody needs it
+    return parts.engine.describe(MetainfoSource(stored.metainfo_data)).metainfo
+
+
 def _standing(spec: TorrentSpec) -> TorrentSpec:
     return replace(spec, stop_reason=StopReason.USER)
 
 
-def _judged(parts: SessionParts, stored: StoredTorrent) -> tuple[TorrentSpec, Fault | None, int]:
-    """Judge a stored file list again, however it came to be stored; says how long it is, too."""
+def _judged(
+    parts: SessionParts, stored: StoredTorrent
+) -> tuple[TorrentSpec, Fault | None, tuple[FileEntry, ...]]:
+    """Judge a stored file list again, however it came to be stored; answers with the list, too."""
     if stored.metainfo_data is None:
-        return stored.spec, None, 0
+        return stored.spec, None, ()
     description = parts.engine.describe(MetainfoSource(stored.metainfo_data))
     if description.metainfo is None:
-        return stored.spec, None, 0
-    files = description.metainfo.files
-    return *_verdict(parts, stored.spec, files), len(files)
+        return stored.spec, None, ()
+    spec, files = stored.spec, description.metainfo.files
+    if stored.is_by_default:
+        spec = replace(
+            spec,
+            name=description.name,
+            magnet_uri=description.magnet_uri,
+            infohash_v1=description.infohash_v1,
+            infohash_v2=description.infohash_v2,
+            added_at=parts.now(),
+        )
+        remember(parts, spec)
+    return *verdict(parts, spec, files), files
 
 
-def _verdict(
-    parts: SessionParts, spec: TorrentSpec, files: tuple[FileEntry, ...]
-) -> tuple[TorrentSpec, Fault | None]:
-    try:
-        priorities = parts.judge(spec, files)
-    except (PathRefusedError, SelectionError) as error:
-        return spec, fault_of(error)
-    if priorities != spec.priorities:
-        spec = replace(spec, priorities=priorities)
-        parts.keep(spec)
-    return spec, None
+def _finish_removal(
+    parts: SessionParts, reports: ReportDesk, tombstone: Tombstone, *, is_remembered: bool
+) -> None:
+    """Carry out a removal that was promised; deleting files needs the engine to know them once.
 
-
-def _adopt(
-    parts: SessionParts, reports: ReportDesk, stored: StoredTorrent
-) -> Iterator[f.TorrentFact]:
-    """A torrent that kept running while its session actor was replaced."""
-    info_hash = stored.spec.info_hash
-    metainfo = parts.engine.metainfo(info_hash)
-    report = parts.fresh(info_hash)
-    status = report.status
-    yield f.TorrentKnown(info_hash, stored.spec, metainfo, f.Origin.ADOPTED)
-    yield report
-    if not (status.error or status.in_upload_mode):
-        yield f.FaultCleared(info_hash)
-    if metainfo is not None and stored.metainfo_data is None:
-        # the metadata arrived while nobody was there to judge it, or to store it
-        yield from reports.metadata(info_hash, metainfo)
-    else:
-        spec, fault = stored.spec, None
-        if metainfo is not None:
-            spec, fault = _verdict(parts, spec, metainfo.files)
-        if fault is not None:
-            parts.engine.pause(info_hash)
-            yield f.FaultRaised(info_hash, fault)
-        elif spec.stop_reason is not StopReason.NONE:
-            if not status.is_paused and status.activity not in _CHECKING:
-                parts.engine.pause(info_hash)
-        elif status.is_paused and not status.is_auto_managed and not status.error:
-            parts.engine.resume(info_hash, forced=spec.force_start, is_judged=metainfo is not None)
-    if status.is_finished:
-        reports.finished(info_hash)
-
-
-def _keep_unstored(parts: SessionParts) -> Iterator[f.TorrentFact]:
-    """Store again what runs but is not stored: a lost file must not cost a running torrent."""
-    for info_hash in parts.engine.torrents():
-        if parts.roster.find(info_hash) is not None or info_hash in parts.roster.removing:
-            continue
-        record = parts.board.get(info_hash)
-        if record is None:
-            continue
-        log.warning("torrent_stored_again", info_hash=info_hash)
-        try:
-            parts.keep(record.spec)
-        except StoreDownError as error:
-            parts.saver.trouble = str(error)
-            parts.roster.put(record.spec)
-        parts.saver.request(record.spec.info_hash)
-        yield f.TorrentKnown(info_hash, record.spec, record.metainfo, f.Origin.ADOPTED)
-
-
-def _finish_removal(parts: SessionParts, tombstone: Tombstone) -> None:
-    """Carry out a removal that was promised; deleting files needs the engine to know them once."""
+    The tombstone of one that the catalog remembers stays: else that would bring it back.
+    """
     stored = tombstone.stored
     info_hash = stored.spec.info_hash
     try:
+        settled = reports.relocation.settle(stored.spec, _metainfo_of(parts, stored))
+        stored = replace(stored, spec=settled.left_alone(settled.spec))
         if parts.engine.knows(info_hash) or (tombstone.with_data and _add_to_delete(parts, stored)):
             with_data = tombstone.with_data and parts.may_delete(stored.spec)
             parts.roster.drop(info_hash, with_data=with_data)
             parts.engine.remove(info_hash, with_data=with_data)
             return
-        parts.store.forget(info_hash)
+        if not is_remembered:
+            parts.store.forget(info_hash)
     except RevaerError as error:
         log.warning("removal_not_finished", info_hash=info_hash, cause=str(error))
 

@@ -17,10 +17,12 @@ class Roster:
     Attributes:
         specs: what was asked for, by id.
         removing: removals that the engine has not confirmed; the value says whether data goes too.
+        last_rank: the highest rank in the queue that any torrent has, or had.
     """
 
     specs: dict[InfoHash, TorrentSpec] = field(default_factory=dict)
     removing: dict[InfoHash, bool] = field(default_factory=dict)
+    last_rank: int = 0
     _aliases: dict[str, InfoHash] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[TorrentSpec]:
@@ -55,6 +57,7 @@ class Roster:
     def put(self, spec: TorrentSpec) -> None:
         """Remember a new or changed spec."""
         self.specs[spec.info_hash] = spec
+        self.last_rank = max(self.last_rank, spec.queue_rank)
         for alias in _aliases_of(spec):
             self._aliases[alias] = spec.info_hash
 

@@ -2,36 +2,56 @@
 
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
-
-import structlog
 
 from actors import Address, AskTimeout, MailboxFull, MailboxOptions, Reply, ThreadActor, Unavailable
 from revaer.domain import commands as cmd
 from revaer.domain import events as ev
 from revaer.domain import facts as f
-from revaer.domain.errors import RevaerError, StoreDownError, UnavailableError
+from revaer.domain.errors import ConflictError, RevaerError, StoreDownError, UnavailableError
 from revaer.domain.ids import InfoHash, Revision
 from revaer.domain.paths import PathPolicy
 from revaer.domain.torrent import FaultCode, TorrentState
 from revaer.ports.board import Board
+from revaer.ports.logs import logger
 from revaer.ports.payload import PayloadFiles
 from revaer.ports.resume_store import ResumeStore
+from revaer.ports.torrents import TorrentCatalog
 from revaer.runtime.board import ApplyFacts
 from revaer.runtime.command_desk import CommandDesk
+from revaer.runtime.component_health import ComponentHealth
 from revaer.runtime.engine_holder import EngineHolder
 from revaer.runtime.event_hub import Publish
-from revaer.runtime.messages import EngineReported, Quiesce, Quiesced, Republish, Tick
+from revaer.runtime.limits_watch import LimitsWatch
+from revaer.runtime.listeners import NOBODY, Audience
+from revaer.runtime.messages import (
+    ApplySettings,
+    EngineReported,
+    Quiesce,
+    Quiesced,
+    Republish,
+    StorageSeen,
+    StoreSeen,
+    Tick,
+)
+from revaer.runtime.network_watch import NetworkWatch
 from revaer.runtime.report_desk import ReportDesk
-from revaer.runtime.restoration import ghosts, restore
+from revaer.runtime.restoration import ghosts
 from revaer.runtime.saver import Saver
-from revaer.runtime.session_parts import SessionParts
+from revaer.runtime.session_desk import SessionDesk
+from revaer.runtime.session_parts import SessionParts, Watch
+from revaer.runtime.share_limit_watch import ShareLimitWatch
+from revaer.runtime.stats_watch import StatsWatch
+from revaer.runtime.storage_watch import PERIOD_S, StorageWatch
+from revaer.runtime.store_keeper import StoreKeeper
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 BOARD_PATH = "board"
 EVENTS_PATH = "events"
+STORAGE_PROBE_PATH = "engine.storage_probe"
 BOARD_TIMEOUT_S = 5.0
 FACTS_PER_MESSAGE = 500
 TICK_S = 1.0
@@ -58,6 +78,9 @@ class SessionPorts:
         board: read side of the read model.
         wall_clock: seconds since 1970.
         restore_only: load only these torrents; None for all of the store.
+        storage_period_s: how often the disks are looked at.
+        catalog: another record of all torrents, which a lost store is rebuilt from; None for none.
+        stats_audience: whose totals and rates are published each second; `root_tree` sets it.
     """
 
     holder: EngineHolder
@@ -67,6 +90,9 @@ class SessionPorts:
     board: Board
     wall_clock: Callable[[], float]
     restore_only: AbstractSet[InfoHash] | None = None
+    storage_period_s: float = PERIOD_S
+    catalog: TorrentCatalog | None = None
+    stats_audience: Callable[[], Audience] = lambda: NOBODY
 
 
 class SessionActor(ThreadActor):
@@ -82,7 +108,7 @@ class SessionActor(ThreadActor):
         self._quiescing: Reply | None = None
         self._since_save_s = 0.0
         self._since_look_s = 0.0
-        self._troubles: dict[str, str] = {}
+        self._exports: dict[InfoHash, list[Reply]] = {}
         self._file_turn = 0
         self._unshown: list[f.TorrentFact] = []
         self._unstored: dict[tuple[type[f.Fact], InfoHash | None], f.Fact] = {}
@@ -102,22 +128,45 @@ class SessionActor(ThreadActor):
             files=ports.files,
             board=ports.board,
             wall_clock=ports.wall_clock,
+            clock=self.context.clock,
+            health=ComponentHealth(self._publish),
+            publish=self._publish,
             saver=Saver(lease.engine, ports.store, self.context.clock),
+            has_catalog=ports.catalog is not None,
         )
         self._reports = ReportDesk(self._parts)
+        self._keeper = StoreKeeper(
+            self._parts, self._reports, catalog=ports.catalog, only=ports.restore_only
+        )
         self._commands = CommandDesk(self._parts)
-        try:
-            restored = ports.store.load(ports.restore_only)
-        except StoreDownError:
-            ports.holder.confirm()  # the engine is well: what it transfers goes on meanwhile
-            raise
-        facts = restore(self._parts, self._reports, restored, is_adopted=lease.is_adopted)
+        self._settings = SessionDesk(self._parts)
+        self._network = NetworkWatch(self._parts)
+        probe = self.context.address_of(STORAGE_PROBE_PATH)
+        self._storage = StorageWatch(
+            self._parts,
+            probe.tell_or_drop,
+            self._reports.finished,
+            period_s=ports.storage_period_s,
+        )
+        self._watches: tuple[Watch, ...] = (
+            self._network,
+            LimitsWatch(self._parts),
+            self._storage,
+            self._reports.relocation,
+            ShareLimitWatch(self._parts, self._commands.execute),
+            StatsWatch(self._parts, ports.stats_audience),
+        )
+        facts = self._keeper.start(is_adopted=lease.is_adopted)
         ports.holder.confirm()
         self._show(facts)
         if self.context.generation > 1:  # whatever a predecessor said of these is out of date
             self._publish(
-                *(ev.HealthChanged(component, "ok", "") for component in ("engine", "resume_store"))
+                *(
+                    ev.HealthChanged(component, "ok", "")
+                    for component in ("engine", "resume_store", "network", "limits", "storage")
+                )
             )
+        self._tell_health()
         self.every(TICK_S, Tick())
         log.info("session_ready", torrents=len(self._parts.roster), adopted=lease.is_adopted)
 
@@ -129,14 +178,22 @@ class SessionActor(ThreadActor):
                 self._take(facts)
             case Tick():
                 self._tick()
+            case StorageSeen():
+                self._storage_seen(message)
             case Quiesce():
                 self._quiesce()
             case Republish():
                 self._republish()
-            case cmd.SetGlobalLimits():
-                answer = self._set_global_limits(message)
+            case StoreSeen(trouble, seen_at):
+                self._keeper.hear(trouble, seen_at)
+                self._tell_health()
+            case cmd.ExportTorrent():
+                self._export(message)
             case _ if isinstance(message, cmd.TorrentCommand):
                 answer = self._execute(message)
+            case _ if isinstance(message, cmd.SessionCommand | ApplySettings):
+                self._refuse_when_quiescing()
+                answer = self._settings.apply(message)
             case _:
                 self.unknown(message)
         return answer
@@ -144,17 +201,34 @@ class SessionActor(ThreadActor):
     def _execute(self, command: cmd.TorrentCommand) -> cmd.CommandDone:
         self._refuse_when_quiescing()
         outcome = self._commands.execute(command)
-        done = cmd.CommandDone(outcome.info_hash, self._show(outcome.facts))
+        facts = (*outcome.facts, *self._storage.obeyed(command))
+        done = cmd.CommandDone(outcome.info_hash, self._show(facts))
         record = self._ports.board.get(outcome.info_hash)
         if record is not None and record.status.is_finished and not record.is_verified:
             self._reports.finished(outcome.info_hash)  # no report of its end may come any more
         return done
 
-    def _set_global_limits(self, command: cmd.SetGlobalLimits) -> cmd.SettingsApplied:
+    def _storage_seen(self, seen: StorageSeen) -> None:
+        if self._quiescing is None:
+            self._tell_board(self._storage.seen(seen))
+
+    def _export(self, command: cmd.ExportTorrent) -> None:
+        """Answered when the engine has written the torrent file."""
         self._refuse_when_quiescing()
-        self._parts.engine.set_global_limits(download=command.download, upload=command.upload)
-        self._ports.holder.remember_limits(download=command.download, upload=command.upload)
-        return cmd.SettingsApplied(self._ports.board.revision)
+        spec = self._parts.running(command.info_hash)
+        self._parts.engine.export(spec.info_hash)
+        self._exports.setdefault(spec.info_hash, []).append(self.defer_reply())
+
+    def _answer_exports(self, fact: f.Fact) -> None:
+        match fact:
+            case f.TorrentExported(info_hash, data):
+                for reply in self._exports.pop(info_hash, ()):
+                    reply.set(data)
+            case f.ResumeDataFailed(info_hash, reason) | f.TorrentGone(info_hash, _, reason):
+                for reply in self._exports.pop(info_hash, ()):
+                    reply.set_error(ConflictError(f"{info_hash} cannot be exported: {reason}"))
+            case _:
+                pass
 
     def _refuse_when_quiescing(self) -> None:
         if self._quiescing is not None:
@@ -167,7 +241,8 @@ class SessionActor(ThreadActor):
             if isinstance(fact, f.SessionFailed):
                 self._session_failed(fact)
             if isinstance(fact, f.ListenSucceeded | f.ListenFailed):
-                self._hear_listening(fact)
+                self._network.hear(fact)
+            self._answer_exports(fact)
             if isinstance(fact, f.AlertsDropped):
                 if has_caught_up:
                     continue
@@ -180,6 +255,10 @@ class SessionActor(ThreadActor):
     def _act_on(self, fact: f.Fact) -> tuple[f.TorrentFact, ...]:
         """One report that cannot be acted on costs none of the others."""
         try:
+            if isinstance(fact, f.FaultRaised | f.FaultCleared):
+                return self._storage.hear(fact)
+            if isinstance(fact, f.ResumeRejected):
+                self._storage.hear(fact)
             return self._reports.take(fact)
         except StoreDownError as error:
             self._parts.saver.trouble = str(error)
@@ -191,9 +270,15 @@ class SessionActor(ThreadActor):
     def _tell_board(self, facts: Iterable[f.TorrentFact]) -> None:
         """What the board does not take now goes first the next time."""
         self._unshown.extend(facts)
+        told = 0
+        # Told before it is cut: a start with thousands of seeds has more to say than may be held.
+        while told < len(self._unshown):
+            batch = tuple(self._unshown[told : told + FACTS_PER_MESSAGE])
+            if not self._board.tell_or_drop(ApplyFacts(batch)):
+                break
+            told += len(batch)
+        del self._unshown[:told]
         del self._unshown[:-MAX_UNSHOWN]
-        if self._unshown and self._board.tell_or_drop(ApplyFacts(tuple(self._unshown))):
-            self._unshown.clear()
 
     def _session_failed(self, fact: f.SessionFailed) -> None:
         """A session that cannot go on is replaced by way of a crash, seen by everybody."""
@@ -221,9 +306,19 @@ class SessionActor(ThreadActor):
         if self._since_look_s >= LOOK_AGAIN_S:
             self._since_look_s = 0.0
             self._look_again()
+        self._keep_store()
         saver.tick()
         self._take_unstored()
         self._report_files()
+        self._tell_health()
+        self._watch()
+
+    def _keep_store(self) -> None:
+        """A store that came back may bring thousands of torrents: too many to hold unshown."""
+        facts = self._keeper.tick()
+        if facts:
+            with suppress(BoardAwayError):  # it asks for everything again when it is back
+                self._show(facts)
 
     def _take_unstored(self) -> None:
         """Act again on what the store could not take; a round without trouble ends the trouble."""
@@ -234,6 +329,16 @@ class SessionActor(ThreadActor):
         self._take(unstored)
         if not self._unstored:
             self._parts.saver.trouble = ""
+
+    def _watch(self) -> None:
+        """One watch that cannot do its work keeps none of the others from theirs."""
+        if self._quiescing is not None:
+            return
+        for watch in self._watches:
+            try:
+                self._tell_board(watch.tick())
+            except RevaerError as error:
+                log.warning("watch_failed", watch=type(watch).__name__, cause=str(error))
 
     def _look_again(self) -> None:
         """Whatever report was lost: no finished torrent stays unverified, no magnet unjudged."""
@@ -279,23 +384,8 @@ class SessionActor(ThreadActor):
         self._tell_board(facts)
 
     def _tell_health(self) -> None:
-        self._set_health("resume_store", self._parts.saver.trouble)
-
-    def _hear_listening(self, fact: f.ListenSucceeded | f.ListenFailed) -> None:
-        """Deaf on one address of several is no trouble; deaf on all is."""
-        cause = ""
-        if isinstance(fact, f.ListenFailed) and not self._parts.engine.listen_ports():
-            cause = f"cannot accept peers on {fact.interface}: {fact.reason}"
-        self._set_health("network", cause)
-
-    def _set_health(self, component: str, cause: str) -> None:
-        """Announce a component's health when it changes; no cause means that it is well."""
-        if self._troubles.get(component, "") == cause:
-            return
-        self._troubles[component] = cause
-        status = "degraded" if cause else "ok"
-        log.warning("health_changed", component=component, status=status, cause=cause)
-        self._publish(ev.HealthChanged(component, status, cause))
+        trouble = self._keeper.trouble or self._parts.saver.trouble
+        self._parts.health.set("resume_store", trouble)
 
     def _publish(self, *events: ev.Event) -> None:
         revision = self._ports.board.revision
@@ -308,6 +398,7 @@ class SessionActor(ThreadActor):
             parts = self._parts
             parts.engine.quiesce()
             parts.saver.saved = 0
+            self._keeper.write_all()
             parts.saver.queue(
                 spec.info_hash for spec in parts.roster if self._is_worth_saving(spec.info_hash)
             )
@@ -323,7 +414,11 @@ class SessionActor(ThreadActor):
     def _answer_when_quiet(self) -> None:
         saver = self._parts.saver
         if self._quiescing is not None and saver.is_idle:
-            self._quiescing.set(Quiesced(saver.saved, saver.unsaved + len(self._unstored)))
+            self._quiescing.set(Quiesced(saver.saved, saver.unsaved + self._left_unstored))
+
+    @property
+    def _left_unstored(self) -> int:
+        return len(self._unstored) + self._keeper.unwritten
 
     def _republish(self) -> None:
         engine = self._parts.engine

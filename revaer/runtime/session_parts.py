@@ -1,21 +1,41 @@
-"""What the desks of the session share."""
+"""What the desks and watches of the session share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from revaer.domain.errors import ConflictError, PathRefusedError, SelectionError
+from revaer.domain.events import Event
 from revaer.domain.facts import StatusReported, TorrentFact
 from revaer.domain.ids import EpochSeconds, InfoHash
 from revaer.domain.paths import PathPolicy
 from revaer.domain.selection import priorities_for
-from revaer.domain.torrent import Fault, FaultCode, FileEntry, Metainfo, TorrentSpec
+from revaer.domain.torrent import (
+    Fault,
+    FaultCode,
+    FileEntry,
+    Metainfo,
+    TorrentSpec,
+    files_of,
+    renamed,
+)
 from revaer.ports.board import Board
 from revaer.ports.engine import TorrentEngine
 from revaer.ports.payload import PayloadFiles
 from revaer.ports.resume_store import ResumeStore
+from revaer.runtime.component_health import ComponentHealth
 from revaer.runtime.engine_holder import EngineHolder
+from revaer.runtime.holds import Holds
 from revaer.runtime.roster import Roster
 from revaer.runtime.saver import Saver
+
+
+class Publisher(Protocol):
+    """Announces events, in order."""
+
+    def __call__(self, *events: Event) -> None:
+        """Hand them to the hub; never waits."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,8 +49,13 @@ class SessionParts:
     files: PayloadFiles
     board: Board
     wall_clock: Callable[[], float]
+    clock: Callable[[], float]
+    health: ComponentHealth
+    publish: Publisher
     roster: Roster = field(default_factory=Roster)
+    holds: Holds = field(default_factory=Holds)
     saver: Saver
+    has_catalog: bool = False
 
     def now(self) -> EpochSeconds:
         """The wall clock in whole seconds."""
@@ -62,6 +87,7 @@ class SessionParts:
                 save path outside of the allowed directories.
             SelectionError: the rules leave nothing to download.
         """
+        files = renamed(tuple(files), spec.renames)
         self.policy.resolve(spec.save_path)
         self.policy.check_files(spec.save_path, files)
         if spec.priorities or spec.selection.is_empty:
@@ -78,15 +104,34 @@ class SessionParts:
             return False  # it has no files yet, and a list that comes now was not judged
         try:
             self.policy.resolve(spec.save_path)
-            self.policy.check_files(spec.save_path, metainfo.files)
+            self.policy.check_files(spec.save_path, files_of(spec, metainfo))
         except PathRefusedError:
             return False
         return True
+
+    def forget(self, info_hash: InfoHash) -> None:
+        """Drop what is stored of a removed torrent.
+
+        Where a catalog may still remember it, the tombstone stays until a start finds that it does
+        not: else that start would bring the torrent back. It says no more that the data goes, too.
+        """
+        if self.has_catalog:
+            self.store.bury(info_hash, with_data=False)
+        else:
+            self.store.forget(info_hash)
 
     def keep(self, spec: TorrentSpec, metainfo_data: bytes | None = None) -> None:
         """Store a spec, then remember it: what cannot be stored does not happen."""
         self.store.put(spec, metainfo_data)
         self.roster.put(spec)
+
+
+class Watch(Protocol):
+    """Something the session looks after once a second."""
+
+    def tick(self) -> Iterable[TorrentFact]:
+        """Look, act, and say what the board is to show. Quick: the session waits."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +149,15 @@ def fault_of(refusal: PathRefusedError | SelectionError) -> Fault:
 
 
 def wanted_files(spec: TorrentSpec, metainfo: Metainfo) -> Sequence[FileEntry]:
-    """The files that are downloaded; padding never reaches the disk."""
-    priorities = spec.priorities or (1,) * len(metainfo.files)
+    """The files that are downloaded, where they lie now; padding never reaches the disk."""
+    return chosen_files(spec, metainfo.files)
+
+
+def chosen_files(spec: TorrentSpec, files: tuple[FileEntry, ...]) -> Sequence[FileEntry]:
+    """As `wanted_files`, of a list that is not part of a record yet."""
+    priorities = spec.priorities or (1,) * len(files)
     return [
         entry
-        for entry, priority in zip(metainfo.files, priorities, strict=False)
+        for entry, priority in zip(renamed(files, spec.renames), priorities, strict=False)
         if priority > 0 and not entry.is_pad
     ]

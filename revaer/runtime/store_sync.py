@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from actors import ThreadActor
 from revaer.domain.errors import StoreDownError
 from revaer.domain.events import HealthChanged
 from revaer.domain.ids import Revision
+from revaer.ports.logs import logger
 from revaer.ports.resume_store import ResumeStore
 from revaer.runtime.event_hub import Publish
+from revaer.runtime.messages import StoreSeen
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 SYNC_PERIOD_S = 0.5
 """Twice within the promised second; a sleeping disk delays this actor and nobody else."""
@@ -26,7 +26,11 @@ class Sync:
 
 
 class StoreSync(ThreadActor):
-    """Calls `sync` twice a second; a disk that fails is a health cause and is tried again."""
+    """Calls `sync` twice a second; a disk that fails is a health cause and is tried again.
+
+    It also looks whether the directory is there and could be written: the session, which would only
+    notice with its next write, is told when it is not.
+    """
 
     def __init__(self, store: ResumeStore) -> None:
         """Share the session's store; its calls are thread-safe."""
@@ -39,6 +43,7 @@ class StoreSync(ThreadActor):
         if self.context.generation > 1:
             self._trouble = "not tried yet"
         self._events = self.context.address_of("events")
+        self._session = self.context.address_of("engine.session")
         self.every(SYNC_PERIOD_S, Sync())
 
     def on_receive(self, message: Any) -> Any:
@@ -50,11 +55,16 @@ class StoreSync(ThreadActor):
                 return super().on_receive(message)
 
     def _sync(self) -> None:
+        seen_at = self.context.clock()
         trouble = ""
         try:
             self._store.sync()
         except StoreDownError as error:
             trouble = str(error)
+        try:
+            self._store.check()
+        except StoreDownError as error:
+            self._session.tell_or_drop(StoreSeen(str(error), seen_at))
         if trouble != self._trouble:
             self._trouble = trouble
             status = "degraded" if trouble else "ok"

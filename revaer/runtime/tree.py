@@ -1,6 +1,6 @@
 """Revaer's supervision tree; command line, tests, library and server differ in ports only."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tenacity import wait_exponential, wait_random
 from tenacity.wait import wait_base
@@ -17,10 +17,12 @@ from actors import (
 from revaer.runtime.alert_pump import AlertPump
 from revaer.runtime.board import BoardActor
 from revaer.runtime.board_table import BoardTable
+from revaer.runtime.details import Details
 from revaer.runtime.event_hub import EventHub, HubFeed
 from revaer.runtime.intake import FactIntake
 from revaer.runtime.progress import ProgressCoalescer
 from revaer.runtime.session import SessionActor, SessionPorts
+from revaer.runtime.storage_probe import StorageProbe
 from revaer.runtime.store_sync import StoreSync
 
 MAX_COALESCERS = 100_000
@@ -29,6 +31,8 @@ POOL_WORKERS = 1
 lock: with 10,000 coalescers and 20,000 reports per second one worker keeps up at 60 us each, two
 take 90 us and do not. One that is stuck is replaced (`hang_after_s`)."""
 POOLED_HANG_S = 30.0
+DETAILS_HANG_S = 30.0
+"""A reader of the engine that is stuck is replaced; beside a second one it does no harm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +79,7 @@ class EnginePorts:
 
 
 def engine_tree(ports: EnginePorts) -> ChildSpec:
-    """Session, coalescers, alert pump, store sync: in the order of their dependence.
+    """Session, coalescers, alert pump, store sync, details: in the order of their dependence.
 
     The session's death stops what stands after it and starts it again in order (rest_for_one): the
     pump drains an engine only when there is somebody to act on what it finds.
@@ -121,6 +125,21 @@ def engine_tree(ports: EnginePorts) -> ChildSpec:
             factory=lambda: StoreSync(session.store),
             wait=policies.wait,
         ),
+        ChildSpec(
+            name="storage_probe",
+            factory=lambda: StorageProbe(session.files),
+            wait=policies.wait,
+            # It may hang for as long as a disk does: nothing waits for it, not even a shutdown.
+            shutdown_timeout_s=0.5,
+            counts_against_limit=False,
+        ),
+        ChildSpec(
+            name="details",
+            factory=lambda: Details(session.holder),
+            wait=policies.wait,
+            hang_after_s=DETAILS_HANG_S,
+            counts_against_limit=False,
+        ),
     )
     return ChildSpec(
         name="engine",
@@ -136,6 +155,8 @@ def engine_tree(ports: EnginePorts) -> ChildSpec:
 def root_tree(*, table: BoardTable, feed: HubFeed, engine: EnginePorts) -> ChildSpec:
     """The root with what the engine leans on: the board and the event hub start first."""
     holder = engine.session.holder
+    session = replace(engine.session, stats_audience=lambda: feed.stats_audience)
+    engine = replace(engine, session=session)
     children = (
         ChildSpec(name="events", factory=lambda: EventHub(feed, switch_on=holder.set_interest)),
         ChildSpec(

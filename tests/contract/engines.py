@@ -39,6 +39,10 @@ class Stage(Protocol):
         """Make a save path unwritable; returns what mends it."""
         ...
 
+    def put_file(self, save_path: Path, path: str) -> None:
+        """Put somebody else's file below a directory."""
+        ...
+
     def close(self) -> None:
         """End everything that was opened."""
         ...
@@ -62,6 +66,11 @@ class LibtorrentStage:
     def spoil(self, save_path: Path) -> Callable[[], None]:
         save_path.write_text("a file where a directory should be")
         return save_path.unlink
+
+    def put_file(self, save_path: Path, path: str) -> None:
+        target = save_path / path
+        target.parent.mkdir(parents=True)
+        target.write_bytes(b"somebody else's")
 
     def close(self) -> None:
         self._stack.close()

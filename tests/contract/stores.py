@@ -1,7 +1,8 @@
 """Each implementation of the resume store, with a place that outlives its owners."""
 
+import shutil
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from revaer.adapters.filesystem import FilesystemResumeStore
 from revaer.adapters.memory.resume_store import MemoryDisk, MemoryResumeStore
@@ -21,6 +22,18 @@ class Shelf(Protocol):
         """Own what is there."""
         ...
 
+    def hide(self, store: ResumeStore) -> None:
+        """Make it vanish for a while, as a disk does that is unplugged."""
+        ...
+
+    def show(self, store: ResumeStore) -> None:
+        """Bring it back as it was."""
+        ...
+
+    def delete(self, store: ResumeStore) -> None:
+        """Delete everything that is stored."""
+        ...
+
 
 class FilesystemShelf:
     """A directory."""
@@ -33,6 +46,22 @@ class FilesystemShelf:
             self.directory, boot_id=boot_id, default_save_path="/data/default"
         )
 
+    def hide(self, store: ResumeStore) -> None:
+        """Another file lies in its place, so that nobody makes the directory anew."""
+        self.directory.rename(self._elsewhere)
+        self.directory.touch()
+
+    def show(self, store: ResumeStore) -> None:
+        self.directory.unlink()
+        self._elsewhere.rename(self.directory)
+
+    def delete(self, store: ResumeStore) -> None:
+        shutil.rmtree(self.directory)
+
+    @property
+    def _elsewhere(self) -> Path:
+        return self.directory.with_name("unplugged")
+
 
 class MemoryShelf:
     """A table."""
@@ -42,6 +71,15 @@ class MemoryShelf:
 
     def open(self, boot_id: str = "first boot") -> ResumeStore:
         return MemoryResumeStore(self._disk, boot_id=boot_id)
+
+    def hide(self, store: ResumeStore) -> None:
+        cast("MemoryResumeStore", store).go_down()
+
+    def show(self, store: ResumeStore) -> None:
+        cast("MemoryResumeStore", store).come_back()
+
+    def delete(self, store: ResumeStore) -> None:
+        cast("MemoryResumeStore", store).lose_everything()
 
 
 def spec_of(

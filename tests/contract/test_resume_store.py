@@ -289,8 +289,10 @@ def test_a_second_owner_is_refused_until_the_first_one_ends(shelf: Shelf) -> Non
         lambda s: s.bury(A, with_data=False),
         lambda s: s.forget(A),
         lambda s: s.sync(),
+        lambda s: s.check(),
+        lambda s: s.reopen(),
     ],
-    ids=["load", "put", "put_blob", "bury", "forget", "sync"],
+    ids=["load", "put", "put_blob", "bury", "forget", "sync", "check", "reopen"],
 )
 def test_a_closed_store_is_down(shelf: Shelf, call: Callable[[ResumeStore], object]) -> None:
     store = shelf.open()
@@ -299,6 +301,59 @@ def test_a_closed_store_is_down(shelf: Shelf, call: Callable[[ResumeStore], obje
     store.close(clean=True)
     with pytest.raises(StoreDownError, match="closed"):
         call(store)
+
+
+def test_a_store_that_works_has_nothing_to_reopen(store: ResumeStore) -> None:
+    store.put(spec_of(A), BYTES)
+    store.check()
+    assert not store.reopen()
+    assert only(store.load()).metainfo_data == BYTES
+
+
+def test_a_store_that_vanished_takes_nothing_until_it_was_read(shelf: Shelf) -> None:
+    """Else whoever could not read it would write over what it holds."""
+    store = shelf.open()
+    store.put(spec_of(A, category="stored"))
+    shelf.hide(store)
+    for call in (store.load, store.sync, store.check, store.reopen):
+        with pytest.raises(StoreDownError):
+            call()
+    shelf.show(store)
+    with pytest.raises(StoreDownError):
+        store.put(spec_of(A, category="by somebody who never read it"))
+    assert not store.reopen()
+    assert only(store.load()).spec.category == "stored"
+    store.put(spec_of(A, category="changed"))
+    assert only(store.load()).spec.category == "changed"
+    store.close(clean=True)
+
+
+def test_a_store_that_was_deleted_is_made_anew_and_takes_everything_again(shelf: Shelf) -> None:
+    store = shelf.open()
+    for info_hash in (A, B):
+        store.put(spec_of(info_hash, category="before"), BYTES)
+        store.put_blob(info_hash, b"blob")
+    store.bury(B, with_data=False)
+    shelf.delete(store)
+    for call in (lambda: store.put(spec_of(A)), store.check, store.sync):
+        with pytest.raises(StoreDownError):
+            call()
+    assert store.reopen()
+    assert store.load() == Restored()
+    store.put(spec_of(A, category="again"), BYTES)
+    store.put_blob(A, b"new blob")
+    store.bury(B, with_data=False)  # of which nothing is left: there is nothing to bury
+    with pytest.raises(StoreLockedError):
+        shelf.open()
+    store.close(clean=True)
+    second = shelf.open()
+    stored = only(second.load())
+    second.close(clean=True)
+    assert (stored.spec.category, stored.metainfo_data, stored.blob) == (
+        "again",
+        BYTES,
+        b"new blob",
+    )
 
 
 def test_a_sync_says_how_many_files_it_made_safe(store: ResumeStore) -> None:

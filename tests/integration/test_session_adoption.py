@@ -12,7 +12,7 @@ from tenacity import wait_fixed
 from actors import RestartLimit
 from actors.testing import eventually
 from revaer.adapters.libtorrent.engine import LibtorrentEngine
-from revaer.domain.commands import AddTorrent, PauseTorrent
+from revaer.domain.commands import AddTorrent, PauseTorrent, SetGlobalLimits
 from revaer.domain.errors import EngineDownError
 from revaer.domain.ids import BytesPerSecond, InfoHash
 from revaer.domain.torrent import MetainfoSource, TorrentState
@@ -174,9 +174,7 @@ def test_four_deaths_leave_a_failed_engine_a_live_report_and_another_try(
 
 def test_limits_set_while_running_survive_a_rebuild(tmp_path: Path, payload: Payload) -> None:
     with EngineRig(root=tmp_path / "out", open_engine=LibtorrentEngine) as rig:
-        rig.holder.remember_limits(
-            download=BytesPerSecond(1_000_000), upload=BytesPerSecond(500_000)
-        )
+        rig.gateway.apply(SetGlobalLimits(BytesPerSecond(1_000_000), BytesPerSecond(500_000)))
         rig.holder.condemn()
 
         crash(rig)

@@ -17,15 +17,23 @@ from revaer.adapters.libtorrent.metainfo import describe
 from revaer.domain import commands as cmd
 from revaer.domain.ids import BytesPerSecond, InfoHash, Revision
 from revaer.domain.selection import RuleKind, SelectionRule, SelectionRules
-from revaer.domain.torrent import MetainfoSource
+from revaer.domain.torrent import MetainfoSource, ShareLimitAction
 from revaer.runtime.board_table import BoardTable, RowChange
 from tests.support.rig import EngineRig
 
 STEPS = ("before", "store", "engine", "board", "reply")
 STORE_CALLS = frozenset({"put", "bury"})
 ENGINE_CALLS = frozenset(
-    {"add", "pause", "resume", "remove", "prioritize", "set_sequential", "set_limits"}
+    {
+        *("add", "pause", "resume", "remove", "prioritize", "set_sequential", "set_limits"),
+        *("set_first_last_pieces", "set_trackers", "set_web_seeds", "move", "rename_file"),
+    }
 )
+
+TRACKER = "http://127.0.0.1:9/announce"
+WEB_SEED = "http://127.0.0.1:9/files/"
+MOVED_TO = "library"
+"""Below the root."""
 
 Command = Callable[[bytes, InfoHash], cmd.TorrentCommand]
 COMMANDS: dict[str, Command] = {
@@ -39,9 +47,23 @@ COMMANDS: dict[str, Command] = {
     "limits": lambda _, one: cmd.SetTorrentLimits(
         one, BytesPerSecond(1_000_000), BytesPerSecond(500_000)
     ),
+    "force_start": lambda _, one: cmd.SetForceStart(one, force_start=True),
+    "first_last": lambda _, one: cmd.SetFirstLastPieces(one, first_last_pieces=True),
+    "share_limits": lambda _, one: cmd.SetShareLimits(one, 1.5, 3_600, -1, ShareLimitAction.STOP),
+    "add_trackers": lambda _, one: cmd.AddTrackers(one, ((TRACKER, 3),)),
+    "add_web_seeds": lambda _, one: cmd.AddWebSeeds(one, (WEB_SEED,)),
+    "name": lambda _, one: cmd.RenameTorrent(one, "Another name"),
+    "category": lambda _, one: cmd.SetCategory(one, "films"),
+    "tags": lambda _, one: cmd.SetTags(one, ("b", "a")),
+    "move": lambda _, one: cmd.MoveTorrent(one, MOVED_TO),
+    "rename_file": lambda _, one: cmd.RenameFile(one, 0, "show/renamed.bin"),
+    "rename_folder": lambda _, one: cmd.RenameFolder(one, "show", "The Show"),
     "remove": lambda _, one: cmd.RemoveTorrent(one),
     "remove_with_data": lambda _, one: cmd.RemoveTorrent(one, with_data=True),
 }
+
+STORE_ONLY = frozenset({"share_limits", "name", "category", "tags"})
+"""Commands that no engine hears of."""
 
 
 class Fuse:
@@ -62,8 +84,11 @@ class Fuse:
 class Fused:
     """Any object, with steps reached before and after some of its calls."""
 
-    def __init__(self, inner: Any, calls: frozenset[str], fuse: Fuse, step: str) -> None:
-        """Wrap `inner`."""
+    def __init__(
+        self, inner: Any, calls: frozenset[str], fuse: Fuse, step: str, *, is_last: bool
+    ) -> None:
+        """Wrap `inner`; after the last of the steps comes the board's."""
+        self._is_last = is_last
         self._inner = inner
         self._calls = calls
         self._fuse = fuse
@@ -79,7 +104,7 @@ class Fused:
             self._fuse.blow("before")
             answer = member(*args, **options)
             self._fuse.blow(self._step)
-            if self._fuse.is_armed and self._step == "engine":
+            if self._fuse.is_armed and self._is_last:
                 self._fuse.is_past_the_engine = True
             return answer
 
@@ -108,12 +133,13 @@ def run(root: Path, command: str, step: str, torrent: Path) -> None:
     fuse = Fuse(step)
     data = torrent.read_bytes()
     info_hash = describe(MetainfoSource(data)).info_hash
+    is_stored_only = command in STORE_ONLY
     rig = EngineRig(
         root=root,
         open_engine=lambda settings: Fused(
-            LibtorrentEngine(settings), ENGINE_CALLS, fuse, "engine"
+            LibtorrentEngine(settings), ENGINE_CALLS, fuse, "engine", is_last=not is_stored_only
         ),
-        store=lambda store: Fused(store, STORE_CALLS, fuse, "store"),
+        store=lambda store: Fused(store, STORE_CALLS, fuse, "store", is_last=is_stored_only),
         table=FusedTable(fuse),
     )
     with rig:

@@ -22,6 +22,7 @@ from revaer.ports.engine import EngineSettings, TorrentEngine
 from revaer.ports.payload import PayloadFiles
 from revaer.ports.projection import Projection
 from revaer.ports.resume_store import ResumeStore
+from revaer.ports.torrents import TorrentCatalog
 from revaer.runtime.actor_events import ActorEvents
 from revaer.runtime.board_table import BoardTable
 from revaer.runtime.engine_holder import EngineHolder
@@ -48,6 +49,9 @@ class EngineRig:
         root: directory of the payload; the store lies in `.revaer/resume` below it.
         open_engine: makes the engine of each session.
         store: wraps the resume store, to plant failures.
+        storage_period_s: how often the disks are looked at.
+        boot_id: names the machine's boot; empty for the real one.
+        catalog: what a lost store is rebuilt from.
     """
 
     root: Path
@@ -59,6 +63,9 @@ class EngineRig:
     table: BoardTable | None = None
     projections: Sequence[Projection] = ()
     restore_only: AbstractSet[InfoHash] | None = None
+    storage_period_s: float = 3.0
+    boot_id: str = ""
+    catalog: TorrentCatalog | None = None
 
     def __post_init__(self) -> None:
         """Build the tree; nothing runs yet."""
@@ -68,8 +75,9 @@ class EngineRig:
         self.resume_store: ResumeStore = self.store(
             FilesystemResumeStore(
                 self.root / ".revaer" / "resume",
-                boot_id=read_boot_id(),
+                boot_id=self.boot_id or read_boot_id(),
                 default_save_path=str(self.root),
+                waits=True,
             )
         )
         self.holder = EngineHolder(self.open_engine, self.settings)
@@ -81,6 +89,8 @@ class EngineRig:
             board=self.board,
             wall_clock=time.time,
             restore_only=self.restore_only,
+            storage_period_s=self.storage_period_s,
+            catalog=self.catalog,
         )
         watch = ActorEvents()
         self.system = ActorSystem(

@@ -10,6 +10,7 @@ Nothing here touches another host: TCP on 127.0.0.1, no DHT, no local discovery,
 named.
 """
 
+import os
 import random
 import subprocess
 import sys
@@ -160,6 +161,14 @@ class Seeder:
     def peer(self) -> Peer:
         """Address to connect to."""
         return ("127.0.0.1", self.port)
+
+    def cpu_s(self) -> float:
+        """CPU seconds that the process has used (Linux)."""
+        if self._process is None:
+            return 0.0
+        text = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii")
+        ticks = text.rpartition(")")[2].split()[11:13]  # utime, stime
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
     def start(self) -> Self:
         """Start the process and wait until it seeds.

@@ -34,12 +34,25 @@ _REMEDIES: Final = {
     errno.ENOLCK: "use a file system that supports flock",
 }
 
-_UNREADABLE: Final = frozenset({errno.EIO, errno.EISDIR, errno.ELOOP})
+_UNREADABLE: Final = frozenset(
+    {errno.EIO, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EUCLEAN, errno.EBADMSG}
+)
 """Errors that one damaged file has; any other speaks of the directory as a whole."""
+
+_IN_THE_WAY: Final = frozenset(
+    {errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST, errno.ENXIO}
+)
+"""What a write meets where something that is no file lies under its name."""
+
+STRAY_SUFFIX: Final = ".stray"
 
 
 class UnreadableFileError(Exception):
     """This one file cannot be read, while the directory works."""
+
+
+class ForbiddenFileError(StoreDownError):
+    """This one file may not be read, nor its mode be changed: it is another user's."""
 
 
 def no_crash(_point: str) -> None:
@@ -65,8 +78,9 @@ class AtomicDirectory:
     def __init__(self, path: str, crash_point: CrashPoint = no_crash) -> None:
         self.path = path
         self._crash_point = crash_point
-        self._books = threading.Lock()  # guards the three below; never held during a disk call
+        self._books = threading.Lock()  # guards the four below; never held during a disk call
         self._unsynced: set[str] = set()
+        self._unmovable: set[str] = set()
         self._syncing: frozenset[str] = frozenset()
         self._entries_changed = False
         self._one_sync = threading.Lock()
@@ -85,17 +99,22 @@ class AtomicDirectory:
     def read(self, name: str) -> bytes | None:
         """Read a whole file; None when there is none.
 
+        A file of our own that may not be read is made readable first.
+
         Raises:
             UnreadableFileError: this one file cannot be read.
-            StoreDownError: the directory as a whole cannot.
+            ForbiddenFileError: this one file is another user's.
+            StoreDownError: the directory as a whole cannot be read.
         """
         path = self.path_of(name)
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
-                return _read_all(descriptor)
-            finally:
-                os.close(descriptor)
+                return _content(path)
+            except PermissionError:
+                os.chmod(path, 0o600)  # noqa: PTH101 as in payload.py
+                return _content(path)
+        except PermissionError as error:
+            raise ForbiddenFileError(str(store_down("read", path, error))) from error
         except FileNotFoundError:
             if os.path.isdir(self.path):  # noqa: PTH112 as in names
                 return None
@@ -113,15 +132,11 @@ class AtomicDirectory:
         """
         temp = self.path_of(name + TEMP_SUFFIX)
         try:
-            descriptor = os.open(
-                temp,
-                os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW,
-                0o600,
-            )
             try:
-                _write_all(descriptor, data)
-            finally:
-                os.close(descriptor)
+                _write(temp, data)
+            except OSError as error:
+                self._clear_the_way(name + TEMP_SUFFIX, error)
+                _write(temp, data)
         except OSError as error:
             self.discard(name)
             raise store_down("write", temp, error) from error
@@ -146,7 +161,7 @@ class AtomicDirectory:
                 rotated = self._rotate(name, previous)
                 if rotated:
                     self._crash_point(f"{label}.rotated")
-            os.rename(path + TEMP_SUFFIX, path)  # noqa: PTH104 as in payload.py
+            self._rename(name + TEMP_SUFFIX, name)
         except OSError as error:
             if rotated:
                 with contextlib.suppress(OSError):
@@ -155,7 +170,22 @@ class AtomicDirectory:
             raise store_down("replace", path, error) from error
         with self._books:
             self._unsynced.add(name)
+            self._unmovable.discard(name)
         self._crash_point(f"{label}.renamed")
+
+    def settle(self, name: str, final_name: str, point: str) -> bool:
+        """Give a committed file another name, in the place of what has it; False when refused."""
+        try:
+            self._rename(name, final_name)
+        except OSError:
+            return False
+        with self._books:
+            if name in self._unsynced or name in self._syncing:
+                self._unsynced.discard(name)
+                self._unsynced.add(final_name)
+            self._entries_changed = True
+        self._crash_point(point)
+        return True
 
     def delete(self, name: str, point: str | None = None) -> bool:
         """Remove a file; False when there was none."""
@@ -165,7 +195,9 @@ class AtomicDirectory:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise store_down("delete", path, error) from error
+            if error.errno not in _IN_THE_WAY:
+                raise store_down("delete", path, error) from error
+            self.set_aside(name)
         with self._books:
             self._unsynced.discard(name)
             self._entries_changed = True
@@ -181,7 +213,11 @@ class AtomicDirectory:
         """
         folder = self.path_of(DAMAGED_FOLDER)
         try:
-            os.makedirs(folder, 0o700, exist_ok=True)  # noqa: PTH103 as in payload.py
+            try:
+                os.makedirs(folder, 0o700, exist_ok=True)  # noqa: PTH103 as in payload.py
+            except FileExistsError:
+                os.rename(folder, folder + STRAY_SUFFIX)  # noqa: PTH104 as in payload.py
+                os.mkdir(folder, 0o700)  # noqa: PTH102 as in payload.py
             taken = os.listdir(folder)  # noqa: PTH208 as in names
             number = 1 + max((_number_of(old) for old in taken), default=0)
             place = f"{DAMAGED_FOLDER}/{number:06d}.{name}"
@@ -201,6 +237,11 @@ class AtomicDirectory:
         self.stage(f"{name}.copy", data, "damaged")
         self.commit(f"{name}.copy", "damaged")
         self.set_aside(f"{name}.copy")
+
+    def leave(self, name: str) -> None:
+        """A damaged file that cannot be moved away: it must not become the generation before."""
+        with self._books:
+            self._unmovable.add(name)
 
     def distrust(self, names: list[str]) -> None:
         """Take these files for unsynced: a process that died may have left them so."""
@@ -278,6 +319,21 @@ class AtomicDirectory:
         except OSError as error:
             raise store_down("sync", self.path, error) from error
 
+    def _rename(self, name: str, new_name: str) -> None:
+        """Rename over a file, and past a directory that has its name."""
+        source, target = self.path_of(name), self.path_of(new_name)
+        try:
+            os.rename(source, target)  # noqa: PTH104 as in payload.py
+        except OSError as error:
+            self._clear_the_way(new_name, error)
+            os.rename(source, target)  # noqa: PTH104 as in payload.py
+
+    def _clear_the_way(self, name: str, error: OSError) -> None:
+        """Move what is no file out of a file's place; any other error is raised again."""
+        if error.errno not in _IN_THE_WAY or not os.path.lexists(self.path_of(name)):
+            raise error
+        self.set_aside(name)
+
     def _may_rotate(self, name: str, previous: str) -> bool:
         """Whether the present generation may become the previous one.
 
@@ -285,6 +341,8 @@ class AtomicDirectory:
         then take both.
         """
         with self._books:
+            if name in self._unmovable:
+                return False
             if name not in self._unsynced and name not in self._syncing:
                 return True
             if previous in self._unsynced or previous in self._syncing:
@@ -293,13 +351,30 @@ class AtomicDirectory:
 
     def _rotate(self, name: str, previous: str) -> bool:
         try:
-            os.rename(self.path_of(name), self.path_of(previous))  # noqa: PTH104 as in payload.py
+            self._rename(name, previous)
         except FileNotFoundError:
             return False
         with self._books:
             if name in self._unsynced or name in self._syncing:
                 self._unsynced.add(previous)
         return True
+
+
+def _content(path: str) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        return _read_all(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write(path: str, data: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        _write_all(descriptor, data)
+    finally:
+        os.close(descriptor)
 
 
 def _number_of(name: str) -> int:

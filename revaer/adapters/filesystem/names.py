@@ -7,9 +7,12 @@ from revaer.adapters.filesystem.atomic import PREVIOUS_SUFFIX
 from revaer.domain.ids import InfoHash
 
 OURS: Final = re.compile(
-    r"([0-9a-f]{40})\.(json|json\.1|fastresume|fastresume\.1|torrent|tombstone)(\.copy)?(\.tmp)?"
+    r"([0-9a-f]{40})\.(json|json\.1|fastresume|fastresume\.1|torrent|torrent\.new|tombstone)"
+    r"(\.copy)?(\.tmp)?"
 )
 """Groups: id, kind, then what only a write that never ended leaves behind."""
+
+PENDING_KIND: Final = "torrent.new"
 
 
 def spec_name(info_hash: InfoHash) -> str:
@@ -25,6 +28,15 @@ def blob_name(info_hash: InfoHash) -> str:
 def metainfo_name(info_hash: InfoHash) -> str:
     """The torrent file's bytes."""
     return f"{info_hash}.torrent"
+
+
+def pending_name(info_hash: InfoHash) -> str:
+    """The torrent file's bytes until the JSON file that claims them is in place.
+
+    Without such a claim they belong to an add that did not end. What has its final name was stored,
+    so that alone it still is a torrent.
+    """
+    return f"{info_hash}.torrent.new"
 
 
 def tombstone_name(info_hash: InfoHash) -> str:

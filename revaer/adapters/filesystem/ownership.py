@@ -5,7 +5,8 @@ import errno
 import fcntl
 import os
 import secrets
-from dataclasses import dataclass
+import stat
+from dataclasses import dataclass, replace
 from typing import Final
 
 from revaer.adapters.filesystem.atomic import AtomicDirectory, UnreadableFileError, store_down
@@ -15,6 +16,8 @@ from revaer.domain.errors import StoreDownError, StoreLockedError
 
 LOCK_NAME: Final = "lock"
 STATE_NAME: Final = "state.json"
+
+_NOT_WRITABLE: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +50,23 @@ class LastEnd:
 class Ownership:
     """A lock on the directory, held from `take` to `release`, and its state file."""
 
-    def __init__(self, files: AtomicDirectory, boot_id: str) -> None:
+    def __init__(
+        self, files: AtomicDirectory, boot_id: str, *, takes_read_only: bool = False
+    ) -> None:
+        """Own nothing yet.
+
+        Args:
+            files: the directory.
+            boot_id: names this boot of the machine.
+            takes_read_only: own a directory that can be read and not written, too.
+        """
         self._files = files
         self._boot_id = boot_id
+        self._takes_read_only = takes_read_only
         self._lock: int | None = None
         self._identity = (0, 0)
+        self._devices = (0, 0)
+        self._is_noted = False
         self._state = StoreState(
             store_id=secrets.token_hex(16), boot_id=boot_id, is_clean=False, is_suspect=False
         )
@@ -71,25 +86,55 @@ class Ownership:
             self.release()
             raise
 
-    def confirm(self) -> None:
+    def confirm(self, *, to_write: bool = True) -> None:
         """Make sure that the path still leads to the directory that was locked.
 
-        One that vanished and came back (a disk mounted again) is locked anew.
+        One that vanished and came back (a disk mounted again) is not taken for granted: `reopen`
+        locks it anew, and tells its caller.
+
+        Args:
+            to_write: note first that the directory is open, where that was not possible before: a
+                power loss must not be judged by the note of the owner before.
 
         Raises:
             StoreDownError: the directory is gone, or is another one.
         """
-        if self._lock is None:
+        self._refuse_when_released()
+        found = self._lock_found()
+        if found is None:
+            path = self._files.path_of(LOCK_NAME)
+            raise store_down("use", path, FileNotFoundError(errno.ENOENT, "it is gone"))
+        if found != self._identity:
             raise StoreDownError(
-                f"the resume store {self._files.path} is closed; start Revaer again"
+                f"another directory lies at {self._files.path} than the one that was opened; if it "
+                "is the same store, it is used again in a moment, else put that one back"
             )
-        path = self._files.path_of(LOCK_NAME)
-        try:
-            found = os.stat(path)  # noqa: PTH116 once per call of the store
-        except OSError as error:
-            raise store_down("use", path, error) from error
-        if (found.st_dev, found.st_ino) != self._identity:
+        if to_write and not self._is_noted:
+            self._write(is_clean=False, is_suspect=self._state.is_suspect)
+
+    def reopen(self) -> bool:
+        """Use the directory again, or make it anew, and prove that it can be written.
+
+        A directory is only made where the one before was: on a file system that is mounted still,
+        or again. An empty mount point is nobody's store.
+
+        Returns:
+            Whether this is another directory than the one that was written to last.
+
+        Raises:
+            StoreDownError: it cannot be used, or it is somebody else's.
+        """
+        self._refuse_when_released()
+        found = self._lock_found()
+        is_another = found != self._identity
+        if found is None:
+            self._make_again()
+        if found is None and self._files.read(STATE_NAME) is None:
+            self._take_over()
+        elif is_another:
             self._take_again()
+        self._write(is_clean=False, is_suspect=self._state.is_suspect)
+        return is_another
 
     def close_cleanly(self) -> None:
         """Note on disk that everything is there; the caller synced before."""
@@ -112,24 +157,105 @@ class Ownership:
         except OSError as error:
             raise store_down("make the resume directory", path, error) from error
 
+    def _make_again(self) -> None:
+        """Make the directory where it was deleted, at the place where it was."""
+        path = self._files.path
+        parent = os.path.dirname(path)  # noqa: PTH120 as above
+        try:
+            if os.stat(parent).st_dev != self._devices[0]:  # noqa: PTH116 as above
+                raise StoreDownError(
+                    f"{parent} lies on another file system than before: mount the one that holds "
+                    f"{path} again, or restart Revaer to begin a new resume directory"
+                )
+            if not os.path.isdir(path):  # noqa: PTH112 as above
+                os.mkdir(path, 0o700)  # noqa: PTH102 as above
+            elif os.stat(path).st_dev != self._devices[1]:  # noqa: PTH116 as above
+                raise StoreDownError(
+                    f"{path} is not mounted: mount its file system again, or restart Revaer to "
+                    "begin a new resume directory"
+                )
+        except OSError as error:
+            raise store_down("make the resume directory", path, error) from error
+
     def _locked(self) -> tuple[int, tuple[int, int]]:
         path = self._files.path_of(LOCK_NAME)
         try:
-            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            lock = self._open_lock()
         except OSError as error:
             raise store_down("open", path, error) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, b"%d\n" % os.getpid(), 0)
-            found = os.fstat(lock)
         except OSError as error:
-            holder = os.pread(lock, 32, 0)
+            holder = b"" if stat.S_ISDIR(os.fstat(lock).st_mode) else os.pread(lock, 32, 0)
             os.close(lock)
             if error.errno in {errno.EWOULDBLOCK, errno.EACCES}:
                 raise self._locked_by(holder) from error
             raise store_down("lock", path, error) from error
+        with (
+            contextlib.suppress(OSError),  # read-only, or full: the lock holds without a name
+            open(path, "wb", buffering=0) as named,  # noqa: PTH123 paths are text here
+        ):
+            named.write(b"%d\n" % os.getpid())
+        found = os.fstat(lock)
+        self._note_devices()
         return lock, (found.st_dev, found.st_ino)
+
+    def _open_lock(self) -> int:
+        """Open the lock file, or, where it cannot be made and need not be, the directory itself.
+
+        For reading only: a file that stays open for writing keeps its file system from being
+        mounted read-only.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        path = self._files.path_of(LOCK_NAME)
+        flags = os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            return os.open(path, flags, 0o600)
+        except OSError as error:
+            if error.errno in {errno.EISDIR, errno.ELOOP, errno.ENXIO}:
+                self._files.set_aside(LOCK_NAME)
+                return os.open(path, flags, 0o600)
+            if os.path.lexists(path):
+                os.chmod(path, 0o600)  # noqa: PTH101 paths are text here
+                return os.open(path, flags, 0o600)
+            if not self._takes_read_only or error.errno not in _NOT_WRITABLE:
+                raise
+        return os.open(self._files.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def _note_devices(self) -> None:
+        parent = os.path.dirname(self._files.path)  # noqa: PTH120 as above
+        with contextlib.suppress(OSError):
+            self._devices = (
+                os.stat(parent).st_dev,  # noqa: PTH116 as above
+                os.stat(self._files.path).st_dev,  # noqa: PTH116 as above
+            )
+
+    def _lock_found(self) -> tuple[int, int] | None:
+        """Device and number of what is the lock now; None when there is none.
+
+        Raises:
+            StoreDownError: nobody can tell.
+        """
+        path = self._files.path_of(LOCK_NAME)
+        try:
+            found = os.stat(path)  # noqa: PTH116 once per call of the store
+        except FileNotFoundError:
+            with contextlib.suppress(OSError):
+                own = os.stat(self._files.path)  # noqa: PTH116 as above
+                if (own.st_dev, own.st_ino) == self._identity:
+                    return self._identity  # read-only, without a lock file: locked itself
+            return None
+        except OSError as error:
+            raise store_down("use", path, error) from error
+        return found.st_dev, found.st_ino
+
+    def _refuse_when_released(self) -> None:
+        if self._lock is None:
+            raise StoreDownError(
+                f"the resume store {self._files.path} is closed; start Revaer again"
+            )
 
     def _locked_by(self, holder: bytes) -> StoreLockedError:
         pid = holder.strip().decode("ascii", "replace")
@@ -156,7 +282,12 @@ class Ownership:
         else:
             is_suspect = False
             end = LastEnd(ended_cleanly=True, same_boot=True)
-        self._write(is_clean=False, is_suspect=is_suspect)
+        self._state = replace(self._state, is_suspect=is_suspect)
+        try:
+            self._write(is_clean=False, is_suspect=is_suspect)
+        except StoreDownError:
+            if not self._takes_read_only:
+                raise
         return end
 
     def _read(self) -> tuple[StoreState | None, str]:
@@ -175,7 +306,12 @@ class Ownership:
                 "",
             )
         except (DamagedError, UnreadableFileError, KeyError) as error:
-            place = self._files.set_aside(STATE_NAME)
+            try:
+                place = self._files.set_aside(STATE_NAME)
+            except StoreDownError:
+                if not self._takes_read_only:
+                    raise
+                return None, f"{STATE_NAME} is damaged ({error})"
             return None, f"{STATE_NAME} is damaged ({error}); it was moved to {place}"
 
     def _holds_torrents(self) -> bool:
@@ -185,6 +321,7 @@ class Ownership:
 
     def _write(self, *, is_clean: bool, is_suspect: bool) -> None:
         """Write the state through to the disk: it is what a power loss is judged by."""
+        self._is_noted = False
         self._state = StoreState(
             store_id=self._state.store_id,
             boot_id=self._boot_id,
@@ -202,6 +339,7 @@ class Ownership:
         self._files.stage(STATE_NAME, wrap(document), "state")
         self._files.commit(STATE_NAME, "state")
         self._files.sync()
+        self._is_noted = True
 
     def _take_again(self) -> None:
         """Lock the directory that is at the path now, if it is the same store."""
@@ -210,9 +348,26 @@ class Ownership:
                 f"{self._files.path} is not the resume directory that was opened: "
                 "mount that one again, or restart Revaer to use this one"
             )
-        lock, identity = self._locked()
+        self._take_over()
+
+    def _take_over(self) -> None:
+        """Lock what is at the path now.
+
+        Raises:
+            StoreDownError: it cannot be locked, or another process was quicker.
+        """
+        try:
+            lock, identity = self._locked()
+        except StoreLockedError as error:
+            raise StoreDownError(str(error)) from error
+        if self._lock_found() != identity:
+            os.close(lock)
+            raise StoreDownError(
+                f"{self._files.path} is being replaced by somebody: let only one Revaer use it"
+            )
         self.release()
         self._lock, self._identity = lock, identity
+        self._is_noted = False
 
     def _store_id_found(self) -> str | None:
         try:

@@ -1,11 +1,13 @@
 """The resume directory: a few small files per torrent, each whole or not there at all.
 
 Layout, for a torrent ID: `ID.json` what was asked for; `ID.fastresume` the engine's blob;
-`ID.torrent` the torrent file's bytes, written once; `ID.tombstone` its removal. `ID.json.1` and
+`ID.torrent` the torrent file's bytes, written once (as `ID.torrent.new` until `ID.json` claims it);
+`ID.tombstone` its removal. `ID.json.1` and
 `ID.fastresume.1` are the generation before. `state.json` says how the last owner ended, `lock` who
 owns the directory, `damaged/` holds what could not be read.
 """
 
+import contextlib
 import os
 import threading
 from collections.abc import Set as AbstractSet
@@ -16,21 +18,25 @@ from revaer.adapters.filesystem.atomic import (
     TEMP_SUFFIX,
     AtomicDirectory,
     CrashPoint,
+    UnreadableFileError,
     no_crash,
 )
 from revaer.adapters.filesystem.documents import TOMBSTONE, TORRENT, TorrentDocument, encode
 from revaer.adapters.filesystem.names import (
     OURS,
+    PENDING_KIND,
     blob_name,
     metainfo_name,
+    pending_name,
     previous,
     spec_name,
     tombstone_name,
 )
-from revaer.adapters.filesystem.ownership import Ownership
-from revaer.adapters.filesystem.salvage import Salvage
+from revaer.adapters.filesystem.ownership import LastEnd, Ownership
+from revaer.adapters.filesystem.room import check_writable
+from revaer.adapters.filesystem.salvage import Salvage, WithheldError
 from revaer.adapters.filesystem.sealed import seal
-from revaer.domain.errors import StoreDownError
+from revaer.domain.errors import StoreDownError, StoreLockedError
 from revaer.domain.ids import InfoHash
 from revaer.domain.torrent import TorrentSpec
 from revaer.ports.resume_store import Restored, StoredTorrent, Tombstone
@@ -40,6 +46,7 @@ CRASH_POINTS: Final = (
     "state.renamed",
     "metainfo.written",
     "metainfo.renamed",
+    "metainfo.settled",
     "spec.written",
     "spec.rotated",
     "spec.renamed",
@@ -86,6 +93,7 @@ class FilesystemResumeStore:
         boot_id: str,
         default_save_path: str,
         crash_point: CrashPoint = no_crash,
+        waits: bool = False,
     ) -> None:
         """Open and lock the directory; it is made where it is missing.
 
@@ -95,44 +103,70 @@ class FilesystemResumeStore:
                 machine restarted in between.
             default_save_path: payload directory of torrents whose own was lost.
             crash_point: called after each step, with a name out of `CRASH_POINTS`.
+            waits: a directory that cannot be used now is no error: one that can only be read is
+                read, and any other is tried again with each `load` and `reopen`.
 
         Raises:
             StoreLockedError: another process owns the directory.
-            StoreDownError: it cannot be read or written.
+            StoreDownError: it cannot be read or written, and `waits` is false.
         """
         self._lock = threading.RLock()
         self._files = AtomicDirectory(os.path.abspath(directory), crash_point)  # noqa: PTH100 text
-        self._ownership = Ownership(self._files, boot_id)
+        self._ownership = Ownership(self._files, boot_id, takes_read_only=waits)
         self._salvage = Salvage(self._files, default_save_path)
         self._kept: dict[InfoHash, _Kept] = {}
+        self._stored: set[InfoHash] = set()
+        self._buried: set[InfoHash] = set()
+        self._forgotten: set[InfoHash] = set()
+        self._end = LastEnd(ended_cleanly=False, same_boot=False)
+        self._is_open = False
         self._is_closed = False
-        self._end = self._ownership.take()
+        self._unread = ""
         try:
-            self._stored, self._buried = self._scan()
-        except BaseException:
-            self._ownership.release()
-            raise
+            self._open()
+        except StoreDownError as error:
+            if not waits:
+                raise
+            self._unread = str(error)
 
     def load(self, only: AbstractSet[InfoHash] | None = None) -> Restored:
         """Read the store: every torrent, or those named.
 
         Damaged files are moved to `damaged/`; what they cost is said in `problems`.
         """
+        try:
+            restored = self._load(only)
+        except StoreDownError as error:
+            with self._lock:
+                self._unread = str(error)
+            raise
         with self._lock:
-            self._confirm()
+            self._unread = ""
+        return restored
+
+    def _load(self, only: AbstractSet[InfoHash] | None) -> Restored:
+        with self._lock:
+            self._open_now()
+            self._ownership.confirm(to_write=False)
             found = self._names_by_torrent()
         problems = [self._end.problem] if self._end.problem and only is None else []
         torrents: list[StoredTorrent] = []
         tombstones: list[Tombstone] = []
+        withheld: set[InfoHash] = set()
         for info_hash in found if only is None else sorted(only & found.keys()):
             with self._lock:
-                match self._load_one(info_hash, problems):
-                    case StoredTorrent() as stored:
-                        torrents.append(stored)
-                    case Tombstone() as tombstone:
-                        tombstones.append(tombstone)
-                    case None:
-                        pass
+                try:
+                    match self._load_one(info_hash, problems):
+                        case StoredTorrent() as stored:
+                            torrents.append(stored)
+                        case Tombstone() as tombstone:
+                            tombstones.append(tombstone)
+                        case None:
+                            pass
+                except WithheldError as error:
+                    problems.append(str(error))
+                    withheld.add(info_hash)
+                    self._drop(info_hash)
         torrents.sort(key=lambda stored: (stored.spec.added_at, stored.spec.info_hash))
         return Restored(
             torrents=tuple(torrents),
@@ -140,6 +174,7 @@ class FilesystemResumeStore:
             ended_cleanly=self._end.ended_cleanly,
             same_boot=self._end.same_boot,
             problems=tuple(problems),
+            withheld=frozenset(withheld),
         )
 
     def known(self) -> frozenset[InfoHash]:
@@ -172,9 +207,11 @@ class FilesystemResumeStore:
             try:
                 self._files.commit(spec_name(info_hash), "spec", keeps_previous=not is_buried)
             except StoreDownError:
-                if writes_metainfo and not had_metainfo:
-                    self._files.delete(metainfo_name(info_hash))
+                if writes_metainfo:
+                    self._files.delete(pending_name(info_hash))
                 raise
+            if writes_metainfo:
+                self._settle_metainfo(info_hash)
             if is_buried:
                 self._files.delete(previous(spec_name(info_hash)))
                 self._files.delete(tombstone_name(info_hash), "tombstone.lifted")
@@ -197,31 +234,40 @@ class FilesystemResumeStore:
         """
         with self._lock:
             self._confirm()
-            if info_hash not in self._stored and info_hash not in self._buried:
-                return
-            document = self._salvage.present(info_hash, is_buried=info_hash in self._buried)
-            document = replace(document, with_data=with_data)
-            self._files.stage(tombstone_name(info_hash), encode(document, TOMBSTONE), "tombstone")
-            self._files.commit(tombstone_name(info_hash), "tombstone")
-            self._stored.discard(info_hash)
-            self._buried.add(info_hash)
-            self._kept[info_hash] = _kept(document)
+            if info_hash in self._stored or info_hash in self._buried:
+                self._bury(info_hash, with_data=with_data)
 
     def forget(self, info_hash: InfoHash) -> None:
         """Delete a buried torrent's files and then its tombstone; others are left alone."""
         with self._lock:
             self._confirm()
-            if info_hash not in self._buried:
-                return
-            blob, spec = blob_name(info_hash), spec_name(info_hash)
-            self._files.delete(previous(blob))
-            self._files.delete(blob, "forget.blob")
-            self._files.delete(metainfo_name(info_hash), "forget.metainfo")
-            self._files.delete(previous(spec))
-            self._files.delete(spec, "forget.spec")
-            self._files.delete(tombstone_name(info_hash), "forget.tombstone")
-            self._buried.discard(info_hash)
-            self._kept.pop(info_hash, None)
+            if info_hash in self._buried:
+                self._forget(info_hash)
+
+    def check(self) -> None:
+        """Look whether the directory is there and could be written; costs no disk access."""
+        with self._lock:
+            self._confirm()
+        check_writable(self._files.path)
+
+    def reopen(self) -> bool:
+        """Use the directory again, or make it anew where it was; proven by a write.
+
+        What was forgotten since the store was opened stays so, even when an older copy of the
+        directory came back.
+        """
+        with self._lock:
+            was_open = self._is_open
+            self._open_now()
+            is_another = self._ownership.reopen()
+            if is_another:
+                kept = {one: replace(old, has_metainfo=False) for one, old in self._kept.items()}
+                self._stored, self._buried = self._scan()
+                self._kept = {one: old for one, old in kept.items() if one not in self._stored}
+                for info_hash in self._stored & self._forgotten:
+                    self._bury(info_hash, with_data=False)
+                    self._forget(info_hash)
+            return is_another or not was_open
 
     def sync(self) -> int:
         """Force everything renamed so far to the disk; says how many files that were."""
@@ -239,8 +285,10 @@ class FilesystemResumeStore:
             if self._is_closed:
                 return
             self._is_closed = True
+            if not self._is_open:
+                return
             try:
-                self._ownership.confirm()
+                self._ownership.confirm(to_write=clean)
                 self._files.sync()
                 if clean:
                     self._ownership.close_cleanly()
@@ -248,22 +296,71 @@ class FilesystemResumeStore:
                 self._ownership.release()
 
     def _confirm(self) -> None:
+        """Before any write: what nobody has read yet is not written over."""
+        if self._unread and not self._is_closed:
+            raise StoreDownError(self._unread)
         self._ownership.confirm()
+
+    def _open_now(self) -> None:
+        """Open what could not be opened before.
+
+        Raises:
+            StoreDownError: it still cannot, or another process has it meanwhile.
+        """
+        if self._is_open or self._is_closed:
+            return
+        try:
+            self._open()
+        except StoreLockedError as error:
+            raise StoreDownError(str(error)) from error
+
+    def _open(self) -> None:
+        self._end = self._ownership.take()
+        try:
+            self._stored, self._buried = self._scan()
+        except BaseException:
+            self._ownership.release()
+            raise
+        self._is_open = True
 
     def _write_metainfo(
         self, info_hash: InfoHash, metainfo_data: bytes, life: int, encoded: bytes
     ) -> None:
         """Stage both files before either is renamed: a full disk then changes nothing."""
-        self._files.stage(
-            metainfo_name(info_hash), seal(metainfo_data, info_hash, life), "metainfo"
-        )
+        self._files.stage(pending_name(info_hash), seal(metainfo_data, info_hash, life), "metainfo")
         try:
             self._files.stage(spec_name(info_hash), encoded, "spec")
-            self._files.commit(metainfo_name(info_hash), "metainfo")
+            self._files.commit(pending_name(info_hash), "metainfo")
         except StoreDownError:
-            self._files.discard(metainfo_name(info_hash))
+            self._files.discard(pending_name(info_hash))
             self._files.discard(spec_name(info_hash))
             raise
+
+    def _bury(self, info_hash: InfoHash, *, with_data: bool) -> None:
+        document = self._salvage.present(info_hash, is_buried=info_hash in self._buried)
+        document = replace(document, with_data=with_data)
+        self._files.stage(tombstone_name(info_hash), encode(document, TOMBSTONE), "tombstone")
+        self._files.commit(tombstone_name(info_hash), "tombstone")
+        self._stored.discard(info_hash)
+        self._buried.add(info_hash)
+        self._kept[info_hash] = _kept(document)
+
+    def _forget(self, info_hash: InfoHash) -> None:
+        blob, spec = blob_name(info_hash), spec_name(info_hash)
+        self._files.delete(previous(blob))
+        self._files.delete(blob, "forget.blob")
+        self._files.delete(pending_name(info_hash))
+        self._files.delete(metainfo_name(info_hash), "forget.metainfo")
+        self._files.delete(previous(spec))
+        self._files.delete(spec, "forget.spec")
+        self._files.delete(tombstone_name(info_hash), "forget.tombstone")
+        self._buried.discard(info_hash)
+        self._kept.pop(info_hash, None)
+        self._forgotten.add(info_hash)
+
+    def _settle_metainfo(self, info_hash: InfoHash) -> None:
+        """Give claimed bytes their final name; where that fails, the next `load` does it."""
+        self._files.settle(pending_name(info_hash), metainfo_name(info_hash), "metainfo.settled")
 
     def _kept_of(self, info_hash: InfoHash) -> _Kept | None:
         kept = self._kept.get(info_hash)
@@ -276,6 +373,7 @@ class FilesystemResumeStore:
     def _remember(self, info_hash: InfoHash, document: TorrentDocument) -> None:
         self._stored.add(info_hash)
         self._buried.discard(info_hash)
+        self._forgotten.discard(info_hash)
         self._kept[info_hash] = _kept(document)
 
     def _scan(self) -> tuple[set[InfoHash], set[InfoHash]]:
@@ -289,12 +387,14 @@ class FilesystemResumeStore:
             if match is None:
                 continue
             if match[3] or match[4]:
-                self._files.delete(name)
+                with contextlib.suppress(StoreDownError):  # it can wait for a directory that works
+                    self._files.delete(name)
+                self._salvage.torn.add(f"{match[1]}.{match[2]}")
                 continue
             ours.append(name)
             if match[2] == "tombstone":
                 buried.add(InfoHash(match[1]))
-            elif match[2].startswith("json"):
+            elif match[2] != PENDING_KIND:
                 stored.add(InfoHash(match[1]))
         if not self._end.ended_cleanly:
             self._files.distrust(ours)
@@ -314,12 +414,26 @@ class FilesystemResumeStore:
         found = self._salvage.load(info_hash, problems)
         if found is None:
             if info_hash not in self._buried:
-                self._stored.discard(info_hash)
-                self._kept.pop(info_hash, None)
+                self._drop(info_hash)
             return None
         document, result = found
         self._kept[info_hash] = _kept(document)
+        if isinstance(result, StoredTorrent):
+            self._stored.add(info_hash)
+            self._buried.discard(info_hash)
+            if document.has_metainfo and self._files_has(pending_name(info_hash)):
+                self._settle_metainfo(info_hash)
         return result
+
+    def _files_has(self, name: str) -> bool:
+        try:
+            return self._files.read(name) is not None
+        except UnreadableFileError:
+            return True
+
+    def _drop(self, info_hash: InfoHash) -> None:
+        self._stored.discard(info_hash)
+        self._kept.pop(info_hash, None)
 
 
 def _kept(document: TorrentDocument) -> _Kept:

@@ -6,81 +6,34 @@ and raise when it is read; one such alert costs its own text or itself, never th
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
 
 import libtorrent as lt
-import structlog
 
 from revaer.adapters.libtorrent import faults, metainfo
-from revaer.adapters.libtorrent.registry import Entry, keys_of
+from revaer.adapters.libtorrent.registry import Ask, Entry, keys_of
+from revaer.adapters.libtorrent.reports import (
+    Discovered,
+    Failure,
+    HandleGone,
+    PayloadDeleted,
+    PrioritiesApplied,
+    Renamed,
+    Report,
+    Saved,
+)
 from revaer.domain import facts as f
 from revaer.domain.ids import InfoHash
-from revaer.domain.torrent import Fault, FaultCode, Metainfo
+from revaer.domain.torrent import FaultCode
+from revaer.ports.logs import logger
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 UNREADABLE: Final = "(unreadable)"
 _CONVERSION_ERRORS: Final = (UnicodeDecodeError, TypeError, RuntimeError)
 
 Lookup = Callable[[lt.torrent_handle], Entry | None]
 """Finds the torrent that an alert names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A fault as libtorrent repeats it, once per block that could not be written.
-
-    Attributes:
-        key: category and number of the error; one fact per torrent and key.
-        is_sticky: whether the status shows nothing of it (files that vanished under a seed).
-    """
-
-    entry: Entry
-    key: tuple[str, int]
-    fault: Fault
-    is_sticky: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PayloadDeleted:
-    """The files of a removed torrent are gone, or `reason` says why not."""
-
-    entry: Entry
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class HandleGone:
-    """libtorrent let go of the torrent itself."""
-
-    entry: Entry
-
-
-@dataclass(frozen=True, slots=True)
-class Discovered:
-    """A magnet's metadata is here, and with it perhaps another id.
-
-    Attributes:
-        keys: every id that finds the torrent from now on.
-    """
-
-    entry: Entry
-    metainfo: Metainfo
-    keys: set[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """Resume data, and the torrent file's bytes when they were not handed out before."""
-
-    entry: Entry
-    blob: bytes
-    metainfo_data: bytes
-
-
-Report = f.Fact | Failure | PayloadDeleted | HandleGone | Discovered | Saved
-"""What an alert says; all but the facts is for `outcomes` to settle."""
 
 
 def reports_of(alert: lt.alert, lookup: Lookup) -> tuple[Report, ...]:
@@ -155,9 +108,26 @@ def _resume_data(alert: lt.save_resume_data_alert, lookup: Lookup) -> tuple[Repo
     if entry is None:
         return ()
     params = alert.params
+    if _asked(entry) is Ask.EXPORT:
+        entry.is_save_owed = True
+        return (_exported(entry, params),)
+    entry.is_save_owed = False
     blob = lt.write_resume_data_buf(params)
     is_due = entry.is_metainfo_due and params.ti is not None
     return (Saved(entry, blob, _torrent_file(params) if is_due else b""),)
+
+
+def _asked(entry: Entry) -> Ask:
+    """What this answer is for: libtorrent answers in the order in which it was asked."""
+    return entry.asks.popleft() if entry.asks else Ask.SAVE
+
+
+def _exported(entry: Entry, params: lt.add_torrent_params) -> f.Fact:
+    try:
+        return f.TorrentExported(entry.info_hash, _torrent_file(params))
+    except _CONVERSION_ERRORS as error:
+        reason = f"no torrent file can be written: {metainfo.plain(error)}"
+        return f.ResumeDataFailed(entry.info_hash, reason)
 
 
 def _torrent_file(params: lt.add_torrent_params) -> bytes:
@@ -171,7 +141,53 @@ def _resume_data_failed(
     entry = lookup(alert.handle)
     if entry is None:
         return ()
+    _asked(entry)
     return (f.ResumeDataFailed(entry.info_hash, readable(alert.error.message)),)
+
+
+def _storage_moved(alert: lt.storage_moved_alert, lookup: Lookup) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    return () if entry is None else (f.StorageMoved(entry.info_hash, alert.storage_path()),)
+
+
+def _storage_move_failed(
+    alert: lt.storage_moved_failed_alert, lookup: Lookup
+) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    if entry is None:
+        return ()
+    where = readable(alert.file_path)
+    reason = _move_reason(alert.error)
+    return (f.StorageMoveFailed(entry.info_hash, f"{where}: {reason}" if where else reason),)
+
+
+def _move_reason(error: lt.error_code) -> str:
+    """A file in the way is reported with an error whose own text is `Success`."""
+    return readable(error.message) if error.value() else "a file is in the way at the destination"
+
+
+def _file_renamed(alert: lt.file_renamed_alert, lookup: Lookup) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    return () if entry is None else (Renamed(entry, alert.index, alert.new_name()),)
+
+
+def _file_rename_failed(alert: lt.file_rename_failed_alert, lookup: Lookup) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    if entry is None:
+        return ()
+    return (f.FileRenameFailed(entry.info_hash, alert.index, readable(alert.error.message)),)
+
+
+def _file_priorities(alert: lt.file_prio_alert, lookup: Lookup) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    return () if entry is None else (PrioritiesApplied(entry),)
+
+
+def _torrent_checked(alert: lt.torrent_checked_alert, lookup: Lookup) -> tuple[Report, ...]:
+    entry = lookup(alert.handle)
+    if entry is None:
+        return ()
+    return (PrioritiesApplied(entry), f.TorrentChecked(entry.info_hash))
 
 
 def _resume_rejected(alert: lt.fastresume_rejected_alert, lookup: Lookup) -> tuple[Report, ...]:
@@ -307,7 +323,12 @@ _CONVERTERS: Final[dict[type, _Converter]] = {
     lt.metadata_failed_alert: _metadata_failed,
     lt.add_torrent_alert: _add_torrent,
     lt.torrent_finished_alert: _simple(f.DownloadFinished),
-    lt.torrent_checked_alert: _simple(f.TorrentChecked),
+    lt.torrent_checked_alert: _torrent_checked,
+    lt.file_prio_alert: _file_priorities,
+    lt.storage_moved_alert: _storage_moved,
+    lt.storage_moved_failed_alert: _storage_move_failed,
+    lt.file_renamed_alert: _file_renamed,
+    lt.file_rename_failed_alert: _file_rename_failed,
     lt.cache_flushed_alert: _simple(f.CacheFlushed),
     lt.save_resume_data_alert: _resume_data,
     lt.save_resume_data_failed_alert: _resume_data_failed,

@@ -1,7 +1,7 @@
 """Reading torrent files and magnet links: bounded, and every refusal one clear line."""
 
 import re
-from typing import Final
+from typing import Any, Final
 
 import libtorrent as lt
 
@@ -18,13 +18,29 @@ from revaer.domain.torrent import (
 )
 
 MAX_METAINFO_BYTES: Final = 10_000_000
-MAX_FILES: Final = 200_000
+MAX_FILES: Final = 100_000
+MAX_FOLDER_TEXT: Final = 128_000_000
+"""Folders per file times letters per path, over all files. When it deletes a torrent libtorrent
+writes down every folder of every file with its whole path: half of this in memory."""
 MAX_PIECES: Final = 2_000_000
 MAX_TRACKERS: Final = 1_000
+MAX_WEB_SEEDS: Final = 1_000
+MAX_DHT_NODES: Final = 100
+"""What is past it is left out: the session would look up and ask each host that a torrent names."""
 MAX_MAGNET_CHARACTERS: Final = 8_192
+MAX_TEXT_CHARACTERS: Final = 4_096
+"""Of a comment or creator; the rest is cut off."""
+
+# libtorrent's own stub names another type here: the binding takes a plain dictionary.
+_PARSE_LIMITS: Final[Any] = {
+    "max_pieces": MAX_PIECES,
+    # Strings, numbers, lists and ends: what a hundred thousand files need in both forms at once.
+    "max_decode_tokens": 2_200_000,
+}
 
 _MAGNET_SCHEME: Final = "magnet:"
 _CONTROL: Final = re.compile(r"[\x00-\x20\x7f]")
+_WEB_SEED: Final = re.compile(r"https?://[^\x00-\x20\x7f]+", re.IGNORECASE)
 _ERROR_CODE: Final = re.compile(r"\s*\[[^\]]*\]\s*$")
 
 
@@ -54,7 +70,7 @@ def parse_metainfo(data: bytes) -> lt.add_torrent_params:
             f"the torrent file has {len(data)} bytes, more than the {MAX_METAINFO_BYTES} allowed"
         )
     try:
-        params = lt.load_torrent_buffer(bytes(data))
+        params = lt.load_torrent_buffer(bytes(data), _PARSE_LIMITS)
         info = params.ti
     except (RuntimeError, UnicodeDecodeError, TypeError, ValueError) as error:
         raise InvalidTorrentError(f"not a usable torrent file: {plain(error)}") from error
@@ -68,7 +84,7 @@ def parse_metainfo(data: bytes) -> lt.add_torrent_params:
         raise InvalidTorrentError(
             f"the torrent has {info.num_pieces()} pieces, more than the {MAX_PIECES} allowed"
         )
-    _check_trackers(params)
+    _tame(params)
     return params
 
 
@@ -86,7 +102,7 @@ def parse_magnet(uri: str) -> lt.add_torrent_params:
         raise InvalidTorrentError(f"not a usable magnet link: {plain(error)}") from error
     if hashes.v1.is_all_zeros() and hashes.v2.is_all_zeros():
         raise InvalidTorrentError("not a usable magnet link: its hash is all zeros")
-    _check_trackers(params)
+    _tame(params)
     return params
 
 
@@ -172,6 +188,10 @@ def _describe_metainfo(data: bytes) -> TorrentDescription:
     if info is None:
         raise InvalidTorrentError("not a usable torrent file: it has no metadata")
     described = of_info(info, origin_of(params))
+    if sum(entry.path.count("/") * len(entry.path) for entry in described.files) > MAX_FOLDER_TEXT:
+        raise InvalidTorrentError(
+            f"the torrent has {len(described.files)} files in folders too deep for so many"
+        )
     v1, v2 = described.infohash_v1, described.infohash_v2
     return TorrentDescription(
         info_hash=stable_id(v1, v2),
@@ -201,12 +221,27 @@ def _describe_magnet(uri: str) -> TorrentDescription:
     )
 
 
-def _check_trackers(params: lt.add_torrent_params) -> None:
-    count = len(params.tracker_tiers)  # readable even where a tracker's text is not UTF-8
-    if count > MAX_TRACKERS:
+def _tame(params: lt.add_torrent_params) -> None:
+    """Bound whom a torrent may have the session talk to, and with what words.
+
+    libtorrent writes a web seed's address into its request as it is, so one with a line break could
+    forge headers; trackers of that kind it drops itself.
+    """
+    trackers = len(params.tracker_tiers)  # readable even where a text is not UTF-8
+    if trackers > MAX_TRACKERS:
         raise InvalidTorrentError(
-            f"the torrent names {count} trackers, more than the {MAX_TRACKERS} allowed"
+            f"the torrent names {trackers} trackers, more than the {MAX_TRACKERS} allowed"
         )
+    seeds = _readable_texts(params, "url_seeds")
+    if len(seeds) > MAX_WEB_SEEDS:
+        raise InvalidTorrentError(
+            f"the torrent names {len(seeds)} web seeds, more than the {MAX_WEB_SEEDS} allowed"
+        )
+    params.url_seeds = [seed for seed in seeds if _WEB_SEED.fullmatch(seed)]
+    try:
+        params.dht_nodes = params.dht_nodes[:MAX_DHT_NODES]
+    except UnicodeDecodeError:
+        params.dht_nodes = []
 
 
 def _magnet_of(params: lt.add_torrent_params) -> str:
@@ -219,7 +254,8 @@ def _magnet_of(params: lt.add_torrent_params) -> str:
 def _text(params: lt.add_torrent_params, name: str) -> str:
     """Read a text written by whoever made the torrent; empty where it is not UTF-8."""
     try:
-        return "".join(c for c in str(getattr(params, name)) if c.isprintable())
+        text = str(getattr(params, name))[:MAX_TEXT_CHARACTERS]
+        return "".join(c for c in text if c.isprintable())
     except UnicodeDecodeError:
         return ""
 

@@ -8,11 +8,10 @@ from typing import Any, Final, cast
 
 import libtorrent as lt
 
+from revaer.adapters.libtorrent.metainfo import MAX_METAINFO_BYTES
+from revaer.domain import engine_input
 from revaer.domain.errors import InvalidInputError
 from revaer.ports.engine import EngineSettings
-
-MAX_INT: Final = 2**31 - 1
-"""libtorrent keeps settings in 32 bits: 2**40 silently becomes 0, which means unlimited."""
 
 _CATEGORY: Final = lt.alert.category_t
 BASE_ALERTS: Final = (
@@ -29,17 +28,11 @@ INTEREST_ALERTS: Final[dict[str, int]] = {
 }
 """Categories that a busy session fills with thousands of alerts per second: only on demand."""
 
-DISK_BACKENDS: Final[dict[str, str]] = {
-    "default": "default_disk_io_constructor",
-    "pread": "pread_disk_io_constructor",
-    "posix": "posix_disk_io_constructor",
-    "mmap": "mmap_disk_io_constructor",
-}
-
 STOP_TRACKER_TIMEOUT_S: Final = 2
 """How long a hung tracker may hold up the end of a session."""
 
 _UNLIMITED: Final = -1
+_BLOCKED: Final = 1
 
 _FIXED: Final[dict[str, Any]] = {
     "alert_queue_size": 100_000,
@@ -60,12 +53,17 @@ _FIXED: Final[dict[str, Any]] = {
     "apply_ip_filter_to_trackers": True,
     # The wheel has WebTorrent built in and would ask a stranger's STUN host.
     "webtorrent_stun_server": "",
+    # A torrent's first four pieces would be random ones, past every piece priority: those of a
+    # file's ends, which players read first, and those that an operator ranked highest.
+    "initial_picker_threshold": 0,
     "active_checking": 1,
     "aio_threads": 4,
     "hashing_threads": 1,
     "file_pool_size": 100,
     "checking_mem_usage": 512,
     "max_queued_disk_bytes": 64 * 1024 * 1024,
+    # What peers may send for a magnet is bounded as a torrent file is.
+    "max_metadata_size": MAX_METAINFO_BYTES,
     "peer_fingerprint": "-RV0100-",
 }
 
@@ -76,27 +74,51 @@ def settings_pack(settings: EngineSettings) -> "lt.settings_pack":
     Raises:
         InvalidInputError: a value out of range; the message names the setting.
     """
+    fixed = _FIXED | {"alert_mask": alert_mask(frozenset())}
+    return cast("lt.settings_pack", fixed | _changeable(settings))
+
+
+def live_pack(settings: EngineSettings) -> "lt.settings_pack":
+    """Translate what a running session can change; what somebody listens to is left as it is.
+
+    Raises:
+        InvalidInputError: a value out of range; the message names the setting.
+    """
+    return cast("lt.settings_pack", _changeable(settings))
+
+
+def _changeable(settings: EngineSettings) -> dict[str, Any]:
     mapping = settings.enable_port_mapping
-    pack = _FIXED | {
-        "alert_mask": alert_mask(frozenset()),
+    return {
         "listen_interfaces": _interfaces("listen", settings.listen),
-        "outgoing_interfaces": _text("outgoing_interface", settings.outgoing_interface),
+        "outgoing_interfaces": engine_input.check_line(
+            "outgoing_interface", settings.outgoing_interface
+        ),
         "download_rate_limit": rate_limit("download_limit", settings.download_limit),
         "upload_rate_limit": rate_limit("upload_limit", settings.upload_limit),
         "enable_dht": settings.enable_dht,
         "enable_lsd": settings.enable_lsd,
         "enable_upnp": mapping,
         "enable_natpmp": mapping,
-        "connections_limit": _ranged("max_connections", settings.max_connections, 2),
-        "unchoke_slots_limit": _ranged("max_uploads", settings.max_uploads, _UNLIMITED),
-        "active_downloads": _ranged("active_downloads", settings.active_downloads, _UNLIMITED),
-        "active_seeds": _ranged("active_seeds", settings.active_seeds, _UNLIMITED),
-        "active_limit": _ranged("active_limit", settings.active_limit, _UNLIMITED),
-        "user_agent": _text("user_agent", settings.user_agent),
+        "connections_limit": engine_input.check_number(
+            "max_connections", settings.max_connections, 2
+        ),
+        "unchoke_slots_limit": engine_input.check_number(
+            "max_uploads", settings.max_uploads, _UNLIMITED
+        ),
+        "active_downloads": engine_input.check_number(
+            "active_downloads", settings.active_downloads, _UNLIMITED
+        ),
+        "active_seeds": engine_input.check_number(
+            "active_seeds", settings.active_seeds, _UNLIMITED
+        ),
+        "active_limit": engine_input.check_number(
+            "active_limit", settings.active_limit, _UNLIMITED
+        ),
+        "user_agent": engine_input.check_line("user_agent", settings.user_agent),
         "enable_outgoing_utp": settings.enable_utp,
         "enable_incoming_utp": settings.enable_utp,
     }
-    return cast("lt.settings_pack", pack)
 
 
 def is_queueing(settings: EngineSettings) -> bool:
@@ -138,7 +160,7 @@ def rate_limit(name: str, value: int) -> int:
     Raises:
         InvalidInputError: negative, or more than libtorrent can hold.
     """
-    return _ranged(name, value, 0)
+    return engine_input.check_number(name, value, 0)
 
 
 def disk_backend(name: str) -> str:
@@ -147,11 +169,7 @@ def disk_backend(name: str) -> str:
     Raises:
         InvalidInputError: no such backend.
     """
-    try:
-        return DISK_BACKENDS[name]
-    except KeyError as error:
-        known = ", ".join(DISK_BACKENDS)
-        raise InvalidInputError(f"disk_backend must be one of {known}, not {name!r}") from error
+    return f"{engine_input.check_disk_backend(name)}_disk_io_constructor"
 
 
 def every_peer_is_limited() -> lt.ip_filter:
@@ -166,22 +184,18 @@ def every_peer_is_limited() -> lt.ip_filter:
     return peer_classes
 
 
-def _ranged(name: str, value: int, least: int) -> int:
-    if not least <= value <= MAX_INT:
-        raise InvalidInputError(f"{name} must be {least} to {MAX_INT}: {value!r}")
-    return value
+def ban_filter(banned_peers: frozenset[str]) -> lt.ip_filter:
+    """Build the filter that blocks single addresses; another than the one of peer classes.
 
-
-def _text(name: str, value: str) -> str:
-    if not value.isprintable():
-        raise InvalidInputError(f"{name} must be printable text: {value!r}")
-    return value
+    Raises:
+        InvalidInputError: not an IP address.
+    """
+    blocked = lt.ip_filter()
+    for address in banned_peers:
+        plain = engine_input.check_address("a banned peer", address)
+        blocked.add_rule(plain, plain, _BLOCKED)
+    return blocked
 
 
 def _interfaces(name: str, values: tuple[str, ...]) -> str:
-    for value in values:
-        host, _, port = value.rpartition(":")
-        if not host or not port.isdecimal() or int(port) > 65_535 or "," in value:  # noqa: PLR2004
-            raise InvalidInputError(f"{name} must be HOST:PORT or DEVICE:PORT: {value!r}")
-        _text(name, value)
-    return ",".join(values)
+    return ",".join(engine_input.check_listen(name, value) for value in values)

@@ -1,6 +1,7 @@
 """Which libtorrent handle is which torrent, whatever id somebody uses for it."""
 
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -17,6 +18,13 @@ class Removal(Enum):
     WITH_DATA = 2
 
 
+class Ask(Enum):
+    """What resume data was asked for."""
+
+    SAVE = 0
+    EXPORT = 1
+
+
 @dataclass(slots=True, eq=False)
 class Entry:
     """What the engine remembers of one torrent; never holds anything that libtorrent frees.
@@ -27,7 +35,17 @@ class Entry:
         keys: every id that finds this torrent.
         origin: comment, creator and creation time of the torrent file: libtorrent keeps these
             beside the metadata, not in it.
-        tracker_count: announce addresses at the time of adding.
+        trackers: announce addresses that are text, with their tiers, as they were last set.
+        tracker_count: all announce addresses.
+        priorities: what was last asked for, per file; files past its end have the default.
+        has_first_last_pieces: the ends of each wanted file come first.
+        renames: paths that libtorrent acknowledged, by file index.
+        paths: which files have each path now, read at the first rename: walking a list of 100,000
+            files with each rename would take minutes.
+        is_held: a magnet whose file list nobody has judged: it stays in upload mode.
+        is_stopped: it was told to stand still.
+        asks: what the next answers with resume data are for, in order.
+        is_save_owed: an export took resume data, and libtorrent counts that as a save.
         is_metainfo_due: the torrent file's bytes were not yet handed out with a save.
         faults: error codes already reported, so that one cause is one fact.
         is_fault_sticky: the fault leaves no trace in the status, so the status cannot clear it.
@@ -42,7 +60,16 @@ class Entry:
     handle: lt.torrent_handle
     keys: set[str] = field(default_factory=set)
     origin: tuple[str, str, int] = ("", "", 0)
+    trackers: tuple[tuple[str, int], ...] = ()
     tracker_count: int = 0
+    priorities: tuple[int, ...] = ()
+    has_first_last_pieces: bool = False
+    renames: dict[int, str] = field(default_factory=dict)
+    paths: dict[str, set[int]] = field(default_factory=dict)
+    is_held: bool = False
+    is_stopped: bool = False
+    asks: deque[Ask] = field(default_factory=deque)
+    is_save_owed: bool = False
     is_metainfo_due: bool = False
     faults: set[tuple[str, int]] = field(default_factory=set)
     is_fault_sticky: bool = False
@@ -51,6 +78,35 @@ class Entry:
     removal: Removal = Removal.NONE
     is_gone: bool = False
     deletion: str | None = None
+
+    def renamed(self, index: int, path: str) -> None:
+        """Note a path that libtorrent acknowledged."""
+        before = self.renames.get(index)
+        self.renames[index] = path
+        if not self.paths:
+            return
+        if before is None:
+            before = self._named_by_metadata(index)
+        self.paths.get(before, set()).discard(index)
+        self.paths.setdefault(path, set()).add(index)
+
+    def others_at(self, path: str, index: int) -> bool:
+        """Whether another file of the torrent has this path."""
+        if not self.paths:
+            info = self.handle.torrent_file()
+            count = 0 if info is None else info.num_files()
+            for each in range(count):
+                named = self.renames.get(each) or self._named_by_metadata(each)
+                self.paths.setdefault(named, set()).add(each)
+        return bool(self.paths.get(path, set()) - {index})
+
+    def path_of(self, index: int) -> str:
+        """The path that a file has now."""
+        return self.renames.get(index) or self._named_by_metadata(index)
+
+    def _named_by_metadata(self, index: int) -> str:
+        info = self.handle.torrent_file()
+        return "" if info is None else info.layout().file_path(index)
 
 
 def ids_of(hashes: lt.info_hash_t) -> tuple[str, str]:

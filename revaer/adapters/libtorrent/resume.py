@@ -1,16 +1,15 @@
 """From what was asked and stored to what libtorrent is told, before a byte moves."""
 
-import ipaddress
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, cast
 
 import libtorrent as lt
 
 from revaer.adapters.libtorrent import metainfo
 from revaer.adapters.libtorrent.profile import rate_limit
 from revaer.adapters.libtorrent.registry import ids_of, keys_of
-from revaer.domain.errors import InvalidInputError, InvalidTorrentError, PathRefusedError
+from revaer.domain import engine_input
+from revaer.domain.errors import InvalidTorrentError
 from revaer.domain.torrent import StopReason, TorrentSpec
 from revaer.ports.engine import EngineTorrent
 
@@ -25,8 +24,10 @@ _REPLACED: Final = (
     | _FLAGS.super_seeding
     | _FLAGS.sequential_download
     | _FLAGS.default_dont_download
+    | _FLAGS.disable_dht
+    | _FLAGS.disable_lsd
+    | _FLAGS.disable_pex
 )
-_MAX_PORT: Final = 65_535
 
 
 class _BlobError(Exception):
@@ -48,7 +49,9 @@ class Prepared:
     rejected: str = ""
 
 
-def prepare(torrent: EngineTorrent, *, is_queueing: bool) -> Prepared:
+def prepare(
+    torrent: EngineTorrent, *, is_queueing: bool, is_exchanging_peers: bool = True
+) -> Prepared:
     """Choose the best source and put what was asked over it.
 
     A blob that cannot be used costs a full check, never the torrent: the torrent file or the magnet
@@ -58,14 +61,16 @@ def prepare(torrent: EngineTorrent, *, is_queueing: bool) -> Prepared:
         torrent: what to run.
         is_queueing: whether libtorrent limits how many torrents run; else a torrent that may run
             starts at once instead of at the queue's next turn, up to a second later.
+        is_exchanging_peers: whether peers may tell of other peers; libtorrent knows this per
+            torrent only.
 
     Raises:
         InvalidTorrentError: no source can be used, or it is not the torrent that the spec names.
-        PathRefusedError: the save path is not an absolute path.
+        PathRefusedError: the save path is not an absolute path, or a file is renamed out of it.
         InvalidInputError: a limit, priority or peer out of range.
     """
     spec = torrent.spec
-    check_save_path(spec.save_path)
+    _check_paths(spec)
     rejected = ""
     is_recheck = torrent.recheck
     params: lt.add_torrent_params | None = None
@@ -73,7 +78,10 @@ def prepare(torrent: EngineTorrent, *, is_queueing: bool) -> Prepared:
         try:
             params = _read_blob(torrent.blob, spec)
             # The pieces that a blob claims were seen in the directory that it names.
-            is_recheck = is_recheck or params.save_path != spec.save_path
+            is_elsewhere = params.save_path != spec.save_path
+            is_recheck = is_recheck or is_elsewhere
+            if is_elsewhere and torrent.is_absent:
+                rejected = "resume data is about files in another directory"
         except _BlobError as error:
             rejected = str(error)
             is_recheck = True
@@ -86,40 +94,41 @@ def prepare(torrent: EngineTorrent, *, is_queueing: bool) -> Prepared:
         raise InvalidTorrentError(f"the source is another torrent than {spec.info_hash}")
     if is_recheck:
         _distrust(params)
-    _apply(spec, params, is_queueing=is_queueing, is_recheck=is_recheck)
-    params.peers = [*params.peers, *check_peers(torrent.peers)]
+    _apply(spec, params, is_queueing=is_queueing, is_recheck=is_recheck and not torrent.is_absent)
+    if torrent.is_absent:
+        # Else libtorrent makes empty files and forgets its pieces, also for a paused torrent.
+        params.flags |= _FLAGS.no_verify_files
+    if not is_exchanging_peers:
+        params.flags |= _FLAGS.disable_pex
+    params.peers = [*params.peers, *engine_input.check_peers(torrent.peers)]
     keys = keys_of(v1, v2) | keys_of(spec.infohash_v1, spec.infohash_v2) | {str(spec.info_hash)}
     return Prepared(params, keys, rejected)
 
 
-def check_save_path(path: str) -> None:
-    """Refuse what libtorrent would take relative to the working directory or cut at a NUL.
+def _check_paths(spec: TorrentSpec) -> None:
+    engine_input.check_save_path(spec.save_path)
+    for _, path in spec.renames:
+        engine_input.check_file_path(path)
 
-    Raises:
-        PathRefusedError: empty, relative, with a NUL, with `..`, or not encodable.
-    """
-    if not path.startswith("/") or "\0" in path or ".." in path.split("/"):
-        raise PathRefusedError(f"the save path must be absolute, without '..': {path!r}")
+
+def readable_trackers(params: lt.add_torrent_params) -> tuple[tuple[str, int], ...]:
+    """Announce addresses with their tiers, without those that are not UTF-8."""
     try:
-        path.encode()
-    except UnicodeEncodeError as error:
-        raise PathRefusedError(f"the save path must be UTF-8: {path!r}") from error
+        return tuple(zip(params.trackers, params.tracker_tiers, strict=False))
+    except UnicodeDecodeError:
+        written = cast("dict[bytes, Any]", lt.bdecode(lt.write_resume_data_buf(params)))
+    tiers: list[list[bytes]] = written.get(b"trackers", [])
+    return tuple(
+        (url.decode(), tier) for tier, urls in enumerate(tiers) for url in urls if _is_text(url)
+    )
 
 
-def check_peers(peers: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Return peers that libtorrent takes: names would have to be resolved, which it refuses.
-
-    Raises:
-        InvalidInputError: not an IP address, or a port outside 1..65535.
-    """
-    for host, port in peers:
-        try:
-            ipaddress.ip_address(host)
-        except ValueError as error:
-            raise InvalidInputError(f"a peer must be an IP address and a port: {host!r}") from error
-        if not 0 < port <= _MAX_PORT:
-            raise InvalidInputError(f"a peer's port must be 1 to {_MAX_PORT}: {port}")
-    return list(peers)
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _read_blob(blob: bytes, spec: TorrentSpec) -> lt.add_torrent_params:
@@ -135,15 +144,11 @@ def _read_blob(blob: bytes, spec: TorrentSpec) -> lt.add_torrent_params:
     if not wanted & keys_of(v1, v2):
         raise _BlobError("resume data belongs to another torrent")
     for name in renamed.values():
-        if _escapes(name):
+        if engine_input.escapes(name):
             raise _BlobError(f"resume data renames a file out of its directory: {name!r}")
     if trackers > metainfo.MAX_TRACKERS:
         raise _BlobError(f"resume data names {trackers} trackers")
     return params
-
-
-def _escapes(name: str) -> bool:
-    return not name or name.startswith("/") or "\0" in name or ".." in name.split("/")
 
 
 def _from_source(torrent: EngineTorrent) -> lt.add_torrent_params:
@@ -168,7 +173,7 @@ def _apply(
     spec: TorrentSpec, params: lt.add_torrent_params, *, is_queueing: bool, is_recheck: bool
 ) -> None:
     for priority in spec.priorities:
-        check_priority(priority)
+        engine_input.check_priority(priority)
     flags = params.flags & ~_REPLACED
     flags |= _FLAGS.duplicate_is_error | _FLAGS.update_subscribe | _FLAGS.apply_ip_filter
     if spec.stop_reason is not StopReason.NONE:
@@ -189,19 +194,11 @@ def _apply(
     params.save_path = spec.save_path
     params.file_priorities = list(spec.priorities)
     params.piece_priorities = []
+    # Whatever a blob says: the store's word holds, and libtorrent obeys any path it is given.
+    params.renamed_files = dict(spec.renames)
     params.download_limit = rate_limit("download_limit", spec.download_limit)
     params.upload_limit = rate_limit("upload_limit", spec.upload_limit)
     if spec.added_at:
         params.added_time = spec.added_at
     if params.ti is None and spec.name:
         params.name = spec.name
-
-
-def check_priority(priority: int) -> None:
-    """Refuse what libtorrent would wrap or clamp.
-
-    Raises:
-        InvalidInputError: outside 0..7.
-    """
-    if not 0 <= priority <= 7:  # noqa: PLR2004 -- libtorrent's scale
-        raise InvalidInputError(f"a file priority must be 0 to 7: {priority}")

@@ -127,7 +127,7 @@ def reports(
                     0 if paused else update.next_announce.seconds,
                     update.current_tracker,
                     entry.tracker_count,
-                    update.need_save_resume,
+                    update.need_save_resume or entry.is_save_owed,
                 ),
             )
         except UnicodeDecodeError:

@@ -23,12 +23,16 @@ class Blob:
         save_path: where the bytes were seen.
         done: bytes per file; empty without metadata.
         metainfo_data: the torrent file's bytes where known.
+        trackers: announce addresses with their tiers; what the source names is not asked again.
+        web_seeds: as above.
     """
 
     keys: frozenset[str]
     save_path: str
     done: tuple[int, ...] = ()
     metainfo_data: bytes = b""
+    trackers: tuple[tuple[str, int], ...] = ()
+    web_seeds: tuple[str, ...] = ()
     downloaded_bytes: int = 0
     uploaded_bytes: int = 0
     active_s: float = 0.0
@@ -44,6 +48,8 @@ def write_blob(blob: Blob) -> bytes:
             "save_path": blob.save_path,
             "done": blob.done,
             "metainfo": base64.b64encode(blob.metainfo_data).decode(),
+            "trackers": blob.trackers,
+            "web_seeds": blob.web_seeds,
             "downloaded_bytes": blob.downloaded_bytes,
             "uploaded_bytes": blob.uploaded_bytes,
             "active_s": blob.active_s,
@@ -70,6 +76,8 @@ def read_blob(data: bytes) -> Blob:
             save_path=str(found["save_path"]),
             done=tuple(int(size) for size in found["done"]),
             metainfo_data=base64.b64decode(found["metainfo"], validate=True),
+            trackers=tuple((str(url), int(tier)) for url, tier in found["trackers"]),
+            web_seeds=tuple(str(url) for url in found["web_seeds"]),
             downloaded_bytes=int(found["downloaded_bytes"]),
             uploaded_bytes=int(found["uploaded_bytes"]),
             active_s=float(found["active_s"]),

@@ -7,10 +7,11 @@ from typing import Final
 from revaer.adapters.memory import metainfo as reader
 from revaer.adapters.memory.core import EngineCore, stand_still
 from revaer.domain import facts as f
+from revaer.domain.details import PeerInfo, TrackerState
 from revaer.domain.errors import InvalidTorrentError
 from revaer.domain.ids import BytesPerSecond, EpochSeconds, InfoHash
-from revaer.domain.torrent import Fault
-from revaer.ports.engine import TorrentEngine
+from revaer.domain.torrent import Fault, FaultCode
+from revaer.ports.engine import EngineSettings, TorrentEngine
 
 _SURVIVORS: Final = (f.ResumeDataReady, f.ResumeDataFailed, f.TorrentGone)
 """What libtorrent still reports when its alert queue overflows."""
@@ -28,6 +29,7 @@ class Controls(EngineCore):
             for one in self._all():
                 if not self._is_quiet:
                     self._tell(*one.age(seconds))
+                self._tell(*one.move_on(seconds))
             self._download(seconds)
 
     def deliver_metadata(self, info_hash: InfoHash, metainfo_data: bytes) -> None:
@@ -135,28 +137,89 @@ class Controls(EngineCore):
     def go_deaf(self, reason: str = "the interface is gone", *, quietly: bool = False) -> None:
         """Stop listening; quietly, as libtorrent does when a bound device vanishes."""
         with self._change():
-            self._ports = ()
-            if not quietly:
-                for interface in self._settings.listen:
-                    self._tell(f.ListenFailed(interface, reason))
+            self._gone_interfaces = frozenset(self._settings.listen)
+            self._deaf_reason = "" if quietly else reason
+            self._ports = tuple(self._open_ports())
+
+    def hear_again(self) -> None:
+        """Bring back the interfaces that `go_deaf` took away, and listen on them."""
+        with self._change():
+            self._gone_interfaces = frozenset()
+            self._deaf_reason = ""
+            self._ports = tuple(self._open_ports())
+
+    def fill_disk(self, info_hash: InfoHash) -> None:
+        """Let there be no room: libtorrent goes on without an error, and without downloading."""
+        self.fail(info_hash, Fault(FaultCode.DISK_FULL, "No space left on device; free some space"))
+
+    def lose_files(self, info_hash: InfoHash) -> None:
+        """Take the files off the disk; noticed as libtorrent does, when a peer asks for one."""
+        with self._change():
+            one = self._get(info_hash)
+            if one.payload is not None:
+                for entry in one.files:
+                    one.payload.delete(one.save_path, one.path_of(entry))
+        self.fail(info_hash, Fault(FaultCode.MISSING_FILES, "No such file; bring it back"))
+
+    def fail_next_move(self, info_hash: InfoHash, reason: str) -> None:
+        """Let the next move of this torrent fail with nothing moved."""
+        with self._lock:
+            self._get(info_hash).move_failures.append(reason)
+
+    def fail_next_rename(self, info_hash: InfoHash, reason: str) -> None:
+        """Let the next rename of one of this torrent's files fail."""
+        with self._lock:
+            self._get(info_hash).rename_failures.append(reason)
+
+    def fail_next_export(self, info_hash: InfoHash, reason: str) -> None:
+        """Let the next export of this torrent answer a failure."""
+        with self._lock:
+            self._get(info_hash).export_failures.append(reason)
+
+    def freeze_limits(self) -> None:
+        """Go on answering the session's present limits, whatever is set from now on."""
+        with self._lock:
+            self._stale_limits = self._limits
+
+    def thaw_limits(self) -> None:
+        """Answer the session's limits as they are."""
+        with self._lock:
+            self._stale_limits = None
 
     # --- controls: the swarm
 
-    def peer_joins(self, info_hash: InfoHash, address: str, *, is_seed: bool = False) -> None:
-        """Connect a peer."""
+    def peer_joins(
+        self,
+        info_hash: InfoHash,
+        address: str,
+        *,
+        is_seed: bool = False,
+        details: PeerInfo | None = None,
+    ) -> None:
+        """Connect a peer, unless it is banned or the engine is suspended.
+
+        Args:
+            info_hash: the torrent that it has.
+            address: `host:port`.
+            is_seed: it has everything; of no consequence beside `details`.
+            details: what `peers` tells of it.
+        """
         with self._change():
             one = self._get(info_hash)
-            one.peers[address] = is_seed
+            host, _, port = address.rpartition(":")
+            host = host.strip("[]")
+            if host in self._settings.banned_peers or self._is_suspended:
+                return
+            one.peers[address] = details or PeerInfo(
+                address=host, port=int(port), progress=float(is_seed), flags="D I"
+            )
             one.has_changed = True
             self._hear([f.PeerJoined(one.info_hash, address)])
 
     def peer_leaves(self, info_hash: InfoHash, address: str, reason: str = "") -> None:
         """Disconnect a peer."""
         with self._change():
-            one = self._get(info_hash)
-            if one.peers.pop(address, None) is not None:
-                one.has_changed = True
-                self._hear([f.PeerLeft(one.info_hash, address, reason)])
+            self._part(self._get(info_hash), address, reason)
 
     def piece_fails(self, info_hash: InfoHash, piece_index: int) -> None:
         """Get a piece that does not pass its check."""
@@ -166,12 +229,16 @@ class Controls(EngineCore):
     def tracker_answers(self, info_hash: InfoHash, url: str, peers: int) -> None:
         """Let a tracker accept an announce."""
         with self._change():
-            self._tell(f.TrackerAnswered(self._get(info_hash).info_hash, url, peers))
+            one = self._get(info_hash)
+            one.hear_tracker(url, TrackerState.WORKING)
+            self._tell(f.TrackerAnswered(one.info_hash, url, peers))
 
     def tracker_refuses(self, info_hash: InfoHash, url: str, message: str) -> None:
         """Let a tracker refuse an announce."""
         with self._change():
-            self._tell(f.TrackerRefused(self._get(info_hash).info_hash, url, message))
+            one = self._get(info_hash)
+            one.hear_tracker(url, TrackerState.FAILING, message)
+            self._tell(f.TrackerRefused(one.info_hash, url, message))
 
     # --- what a test may look at
 
@@ -197,6 +264,27 @@ class Controls(EngineCore):
         with self._lock:
             return self._get(info_hash).is_sequential
 
+    def has_first_last_pieces(self, info_hash: InfoHash) -> bool:
+        """Whether the ends of each file are fetched first."""
+        with self._lock:
+            return self._get(info_hash).has_first_last_pieces
+
+    def renames(self, info_hash: InfoHash) -> dict[int, str]:
+        """Paths that files were given, by their index."""
+        with self._lock:
+            return dict(self._get(info_hash).renames)
+
+    def save_path(self, info_hash: InfoHash) -> str:
+        """Where the files lie."""
+        with self._lock:
+            return self._get(info_hash).save_path
+
+    @property
+    def settings(self) -> EngineSettings:
+        """What was last applied."""
+        with self._lock:
+            return self._settings
+
     @property
     def interest(self) -> frozenset[str]:
         """What somebody listens to."""
@@ -205,7 +293,7 @@ class Controls(EngineCore):
 
     def _download(self, seconds: float) -> None:
         """Share the rates out among those that can download."""
-        if not self.auto_rate or self._is_quiet or seconds <= 0:
+        if not self.auto_rate or self._is_quiet or self._is_suspended or seconds <= 0:
             return
         running = [one for one in self._all() if one.is_moving_bytes]
         rates = [min(self.auto_rate, one.download_limit or self.auto_rate) for one in running]

@@ -10,13 +10,12 @@ from typing import Final
 from revaer.adapters.memory.payload import MemoryPayload
 from revaer.adapters.memory.simulated import SimulatedTorrent
 from revaer.adapters.memory.wake import WakePipe
+from revaer.domain import engine_input
 from revaer.domain import facts as f
-from revaer.domain.errors import EngineDownError, InvalidInputError, TorrentNotFoundError
+from revaer.domain.errors import EngineDownError, TorrentNotFoundError
 from revaer.domain.ids import UNLIMITED, BytesPerSecond, EpochSeconds, InfoHash
 from revaer.ports.engine import EngineSettings
 
-MAX_RATE: Final = 2**31 - 1
-MAX_PORT: Final = 65_535
 FIRST_FREE_PORT: Final = 49_152
 REMEMBERED_CALLS: Final = 10_000
 
@@ -31,6 +30,7 @@ class EngineCore:
         on_disk: MemoryPayload | None = None,
         auto_rate: BytesPerSecond = UNLIMITED,
         check_s: float = 0.0,
+        move_s: float = 0.0,
         starts_at: float = 1_800_000_000.0,
     ) -> None:
         """Open a session and start to listen.
@@ -41,25 +41,23 @@ class EngineCore:
                 disk. Without one, what was written is still there at the next check.
             auto_rate: bytes per second that each downloading torrent gets in `advance`; 0 none.
             check_s: how long a check of files that are there takes.
+            move_s: how long a move of files takes.
             starts_at: the epoch seconds of the beginning.
 
         Raises:
-            InvalidInputError: a limit out of range, or an unreadable listening address.
+            InvalidInputError: a setting out of range.
         """
         self._lock = threading.RLock()
+        check_settings(settings)
         self._settings = settings
-        self._limits = (
-            rate_limit("download_limit", settings.download_limit),
-            rate_limit("upload_limit", settings.upload_limit),
-        )
+        self._limits = (settings.download_limit, settings.upload_limit)
+        self._stale_limits: tuple[BytesPerSecond, BytesPerSecond] | None = None
         self._on_disk = on_disk
         self._check_s = check_s
+        self._move_s = move_s
         self._now_s = starts_at
         self._by_key: dict[str, SimulatedTorrent] = {}
-        self._is_queueing = any(
-            limit >= 0
-            for limit in (settings.active_downloads, settings.active_seeds, settings.active_limit)
-        )
+        self._is_queueing = is_queueing(settings)
         self._facts: list[f.Fact] = []
         self._failures: dict[str, deque[Exception]] = {}
         self._lost: list[type[f.Fact]] = []
@@ -67,13 +65,17 @@ class EngineCore:
         self._interest: frozenset[str] = frozenset()
         self._is_closed = False
         self._is_quiet = False
+        self._is_suspended = False
         self._wake = WakePipe()
         self._line_length = 0
         self._is_line_stale = False
         self.auto_rate = auto_rate
         self.calls: deque[tuple[str, InfoHash | None]] = deque(maxlen=REMEMBERED_CALLS)
         """Every call of the port that was carried out, by name, with the torrent it was about."""
-        self._ports = tuple(self._listen(settings.listen))
+        self._gone_interfaces: frozenset[str] = frozenset()
+        self._deaf_reason = ""
+        """Why the gone interfaces cannot be opened; empty when they are not there at all."""
+        self._ports = tuple(self._open_ports())
 
     @contextmanager
     def _call(self, name: str, info_hash: InfoHash | None = None) -> Iterator[None]:
@@ -183,25 +185,64 @@ class EngineCore:
         if not self._is_line_stale:
             return
         self._is_line_stale = False
-        self._line_length = 0
+        line = self._line()
+        places = {id(one): place for place, one in enumerate(line, start=1)}
+        self._line_length = len(line)
         for one in self._all():
-            before = one.queue_position
-            one.queue_position = 0
-            if not one.was_finished:
-                self._line_up(one)
+            before, one.queue_position = one.queue_position, places.get(id(one), 0)
             if one.queue_position != before:
                 one.has_changed = True
 
-    def _listen(self, interfaces: Sequence[str]) -> Iterator[int]:
-        for index, interface in enumerate(interfaces):
+    def _line(self) -> list[SimulatedTorrent]:
+        """Those that are not finished, in their order; who stood in no line comes last."""
+        waiting = [one for one in self._all() if not one.was_finished]
+        return sorted(waiting, key=lambda one: one.queue_position or len(self._by_key) + 1)
+
+    def _open_ports(self) -> Iterator[int]:
+        for index, interface in enumerate(self._settings.listen):
+            if interface in self._gone_interfaces:
+                if self._deaf_reason:
+                    self._tell(f.ListenFailed(interface, self._deaf_reason))
+                continue
             host, _, text = interface.rpartition(":")
-            if not host or not text.isdigit() or int(text) > MAX_PORT:
-                raise InvalidInputError(
-                    f"a listening address is HOST:PORT or DEVICE:PORT: {interface!r}"
-                )
             port = int(text) or FIRST_FREE_PORT + index
             self._tell(f.ListenSucceeded(host.strip("[]"), port))
             yield port
+
+    def _banned_among(self, one: SimulatedTorrent) -> list[str]:
+        banned = self._settings.banned_peers
+        return [name for name, peer in one.peers.items() if peer.address in banned]
+
+    def _part(self, one: SimulatedTorrent, address: str, reason: str) -> None:
+        if one.peers.pop(address, None) is not None:
+            one.has_changed = True
+            self._hear([f.PeerLeft(one.info_hash, address, reason)])
+
+
+def is_queueing(settings: EngineSettings) -> bool:
+    """Whether the number of torrents that run at once is limited."""
+    limits = (settings.active_downloads, settings.active_seeds, settings.active_limit)
+    return any(limit >= 0 for limit in limits)
+
+
+def check_settings(settings: EngineSettings) -> None:
+    """Refuse what libtorrent could not take.
+
+    Raises:
+        InvalidInputError: a value out of range; the message names the setting.
+    """
+    rate_limit("download_limit", settings.download_limit)
+    rate_limit("upload_limit", settings.upload_limit)
+    engine_input.check_number("max_connections", settings.max_connections, 2)
+    for name in ("max_uploads", "active_downloads", "active_seeds", "active_limit"):
+        engine_input.check_number(name, getattr(settings, name), -1)
+    for interface in settings.listen:
+        engine_input.check_listen("listen", interface)
+    for name in ("outgoing_interface", "user_agent"):
+        engine_input.check_line(name, getattr(settings, name))
+    for address in settings.banned_peers:
+        engine_input.check_address("a banned peer", address)
+    engine_input.check_disk_backend(settings.disk_backend)
 
 
 def stand_still(one: SimulatedTorrent) -> None:
@@ -216,6 +257,5 @@ def rate_limit(name: str, rate: BytesPerSecond) -> BytesPerSecond:
     Raises:
         InvalidInputError: libtorrent would take it for something else.
     """
-    if not 0 <= rate <= MAX_RATE:
-        raise InvalidInputError(f"{name} must be 0 (unlimited) to {MAX_RATE}: {rate}")
+    engine_input.check_number(name, rate, 0)
     return rate

@@ -1,23 +1,17 @@
 """A torrent engine without a network: everything happens when a control says so."""
 
-import ipaddress
 import time
 from collections.abc import Sequence
-from typing import Final
 
 from revaer.adapters.memory import metainfo as reader
 from revaer.adapters.memory.blobs import Blob, BlobError, read_blob
-from revaer.adapters.memory.controls import Controls
-from revaer.adapters.memory.core import MAX_PORT, rate_limit, stand_still
+from revaer.adapters.memory.core import check_settings, is_queueing, rate_limit, stand_still
 from revaer.adapters.memory.simulated import SimulatedTorrent
+from revaer.adapters.memory.storage import Storage
+from revaer.adapters.memory.tuning import Tuning
+from revaer.domain import engine_input
 from revaer.domain import facts as f
-from revaer.domain.errors import (
-    InvalidInputError,
-    InvalidTorrentError,
-    PathRefusedError,
-    SelectionError,
-    TorrentExistsError,
-)
+from revaer.domain.errors import InvalidTorrentError, TorrentExistsError
 from revaer.domain.ids import BytesPerSecond, InfoHash
 from revaer.domain.torrent import (
     MagnetSource,
@@ -29,12 +23,10 @@ from revaer.domain.torrent import (
     TorrentSpec,
     TorrentStatus,
 )
-from revaer.ports.engine import EngineTorrent
-
-HIGHEST_PRIORITY: Final = 7
+from revaer.ports.engine import EngineSettings, EngineTorrent
 
 
-class MemoryEngine(Controls):
+class MemoryEngine(Tuning, Storage):
     """`TorrentEngine` as a simulation.
 
     Time stands still until `advance`, and no byte moves but through `progress`, `finish`, `upload`,
@@ -51,10 +43,12 @@ class MemoryEngine(Controls):
         """Run a torrent; a blob that cannot be used costs a full check, not the call."""
         spec = torrent.spec
         with self._call("add", spec.info_hash):
-            _check_save_path(spec.save_path)
+            engine_input.check_save_path(spec.save_path)
             for priority in spec.priorities:
-                _check_priority(priority)
-            _check_peers(torrent.peers)
+                engine_input.check_priority(priority)
+            for _, path in spec.renames:
+                engine_input.check_file_path(path)
+            engine_input.check_peers(torrent.peers)
             blob, rejected = _blob_of(torrent)
             described, data = _source_of(torrent, blob)
             keys = reader.keys_of(described.infohash_v1, described.infohash_v2)
@@ -75,7 +69,8 @@ class MemoryEngine(Controls):
                 self._tell(f.ResumeRejected(spec.info_hash, rejected))
             if described.metainfo is not None:
                 one.learn(described.metainfo, data, one.priorities)
-            self._begin(one, blob, is_recheck=torrent.recheck)
+            is_recheck = torrent.recheck and not torrent.is_absent
+            self._begin(one, blob, is_recheck=is_recheck, is_absent=torrent.is_absent)
             return one.metainfo
 
     def knows(self, info_hash: InfoHash) -> bool:
@@ -104,7 +99,7 @@ class MemoryEngine(Controls):
         """Stop and stay stopped."""
         with self._torrent("pause", info_hash) as one:
             one.is_auto_managed = False
-            one.is_paused = True
+            one.is_paused = one.is_stopped = True
             one.stops_when_checked = False
             stand_still(one)
 
@@ -112,21 +107,11 @@ class MemoryEngine(Controls):
         """Run, under the queue or past it; errors are cleared first."""
         with self._torrent("resume", info_hash) as one:
             one.is_auto_managed = not forced
-            one.is_paused = False
+            one.is_paused = one.is_stopped = False
             one.is_held = not is_judged or one.metainfo is None
             one.stops_when_checked = False
             one.touch()
             self._absolve(one)
-
-    def recheck(self, info_hash: InfoHash) -> None:
-        """Look at every file again; a stopped torrent runs for the check, then stops again."""
-        with self._torrent("recheck", info_hash) as one:
-            if one.is_paused and not one.is_auto_managed:
-                one.stops_when_checked = one.metainfo is not None
-                one.is_paused = not one.stops_when_checked
-            self._absolve(one)
-            self._is_line_stale = True
-            self._tell(*one.begin_check())
 
     def remove(self, info_hash: InfoHash, *, with_data: bool) -> None:
         """Let go of a torrent; its ids are free again at once."""
@@ -143,66 +128,6 @@ class MemoryEngine(Controls):
                 f.TorrentGone(one.info_hash, data_deleted=with_data and not reason, reason=reason)
             )
 
-    def prioritize(self, info_hash: InfoHash, priorities: Sequence[int]) -> None:
-        """Set one priority 0..7 per file."""
-        with self._torrent("prioritize", info_hash) as one:
-            if one.metainfo is None:
-                raise SelectionError(f"the files of {info_hash} are not known yet")
-            if len(priorities) != len(one.files):
-                raise SelectionError(
-                    f"{info_hash} has {len(one.files)} files, {len(priorities)} priorities given"
-                )
-            try:
-                for priority in priorities:
-                    _check_priority(priority)
-            except InvalidInputError as error:
-                raise SelectionError(str(error)) from error
-            one.priorities = list(priorities)
-            one.touch()
-            self._is_line_stale = True
-            self._tell(*one.say_finished())
-
-    def set_sequential(self, info_hash: InfoHash, *, sequential: bool) -> None:
-        """Remember the order; files fill in their own order either way."""
-        with self._torrent("set_sequential", info_hash) as one:
-            one.is_sequential = sequential
-            one.touch()
-
-    def set_limits(
-        self, info_hash: InfoHash, *, download: BytesPerSecond, upload: BytesPerSecond
-    ) -> None:
-        """Limit one torrent; 0 means unlimited."""
-        with self._torrent("set_limits", info_hash) as one:
-            down, up = rate_limit("download_limit", download), rate_limit("upload_limit", upload)
-            one.download_limit, one.upload_limit = down, up
-            one.touch()
-
-    def connect(self, info_hash: InfoHash, peers: Sequence[tuple[str, int]]) -> None:
-        """Note which peers were asked for; they connect through `peer_joins`."""
-        with self._torrent("connect", info_hash) as one:
-            _check_peers(peers)
-            one.asked_peers += peers
-
-    def file_progress(self, info_hash: InfoHash) -> tuple[int, ...]:
-        """Bytes done per file; empty before the metadata is known."""
-        with self._torrent("file_progress", info_hash) as one:
-            return tuple(one.done)
-
-    def save(self, info_hash: InfoHash) -> None:
-        """Make resume data; the torrent file's bytes come with the first that can have them."""
-        with self._torrent("save", info_hash) as one:
-            one.flush()
-            data = one.metainfo_data if one.is_metainfo_due else b""
-            one.is_metainfo_due = one.is_metainfo_due and not data
-            one.needs_save = False
-            self._tell(f.ResumeDataReady(one.info_hash, one.blob(), data))
-
-    def flush(self, info_hash: InfoHash) -> None:
-        """Hand all buffered blocks to the file system."""
-        with self._torrent("flush", info_hash) as one:
-            one.flush()
-            self._tell(f.CacheFlushed(one.info_hash))
-
     def set_global_limits(self, *, download: BytesPerSecond, upload: BytesPerSecond) -> None:
         """Limit the session; 0 means unlimited."""
         with self._call("set_global_limits"):
@@ -211,10 +136,42 @@ class MemoryEngine(Controls):
                 rate_limit("upload_limit", upload),
             )
 
+    def apply(self, settings: EngineSettings) -> None:
+        """Change the session: limits, queueing, listening and banned peers are honoured."""
+        with self._call("apply"):
+            check_settings(settings)
+            was_listening_on, self._settings = self._settings.listen, settings
+            self._limits = (settings.download_limit, settings.upload_limit)
+            self._is_queueing = is_queueing(settings)
+            for one in self._all():
+                if not self._is_queueing and one.is_auto_managed and not one.error:
+                    one.is_paused = False
+                    one.touch()
+                for address in self._banned_among(one):
+                    self._part(one, address, "banned")
+            if settings.listen != was_listening_on or not self._ports:
+                self._ports = tuple(self._open_ports())
+
+    def absent_interfaces(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Those that `go_deaf` took away quietly."""
+        with self._call("absent_interfaces"):
+            if self._deaf_reason:
+                return ()
+            gone = {interface.rpartition(":")[0].strip("[]") for interface in self._gone_interfaces}
+            return tuple(name for name in names if name in gone)
+
+    def suspend(self, *, suspended: bool) -> None:
+        """Part with all peers; nobody joins before the suspension ends."""
+        with self._call("suspend"):
+            self._is_suspended = suspended
+            for one in self._all() if suspended else ():
+                for address in tuple(one.peers):
+                    self._part(one, address, "suspended")
+
     def global_limits(self) -> tuple[BytesPerSecond, BytesPerSecond]:
         """The session's limits: download, upload."""
         with self._call("global_limits"):
-            return self._limits
+            return self._limits if self._stale_limits is None else self._stale_limits
 
     def set_interest(self, topics: frozenset[str]) -> None:
         """Report pieces and peers only while somebody listens."""
@@ -269,7 +226,7 @@ class MemoryEngine(Controls):
         self, spec: TorrentSpec, described: TorrentDescription, keys: set[str]
     ) -> SimulatedTorrent:
         is_stopped = spec.stop_reason is not StopReason.NONE
-        return SimulatedTorrent(
+        one = SimulatedTorrent(
             info_hash=spec.info_hash,
             keys=keys,
             save_path=spec.save_path,
@@ -278,21 +235,34 @@ class MemoryEngine(Controls):
             priorities=list(spec.priorities),
             is_held=described.metainfo is None,
             is_paused=is_stopped,
+            is_stopped=is_stopped,
             is_auto_managed=not is_stopped and not spec.force_start,
             is_sequential=spec.sequential,
+            has_first_last_pieces=spec.first_last_pieces,
+            renames=dict(spec.renames),
             download_limit=rate_limit("download_limit", spec.download_limit),
             upload_limit=rate_limit("upload_limit", spec.upload_limit),
             check_s=self._check_s,
-            trackers=described.trackers,
+            web_seeds=list(described.web_seeds),
         )
+        one.announce_to([(url, tier) for tier, url in enumerate(described.trackers)])
+        return one
 
-    def _begin(self, one: SimulatedTorrent, blob: Blob | None, *, is_recheck: bool) -> None:
-        """Start with what a blob promises, or with a check."""
+    def _begin(
+        self, one: SimulatedTorrent, blob: Blob | None, *, is_recheck: bool, is_absent: bool
+    ) -> None:
+        """Start with what a blob promises, or with a check; absent files are not looked at."""
         is_trusted = False
+        if blob is not None:
+            one.announce_to(list(blob.trackers))
+            one.web_seeds = list(blob.web_seeds)
         if blob is not None and (is_recheck or blob.save_path != one.save_path):
             one.count_on(blob)
+            if is_absent:
+                why = "resume data is about files in another directory"
+                self._tell(f.ResumeRejected(one.info_hash, why))
         elif blob is not None:
-            refusal = one.trust(blob)
+            refusal = one.trust(blob, is_absent=is_absent)
             is_trusted = not refusal
             if refusal:
                 self._tell(f.ResumeRejected(one.info_hash, refusal))
@@ -300,7 +270,7 @@ class MemoryEngine(Controls):
             return
         if blob is not None or self._on_disk is not None:
             self._is_line_stale = True  # it may be finished as it comes
-        if is_trusted:
+        if is_trusted or is_absent:
             self._tell(f.TorrentChecked(one.info_hash), *one.say_finished())
             return
         if one.is_paused and is_recheck:
@@ -335,27 +305,3 @@ def _source_of(torrent: EngineTorrent, blob: Blob | None) -> tuple[TorrentDescri
     topics += [f"xt=urn:btmh:1220{spec.infohash_v2}"] if spec.infohash_v2 else []
     named = "&".join(topics) or f"xt=urn:btih:{spec.info_hash}"
     return reader.describe(MagnetSource(f"magnet:?{named}")), b""
-
-
-def _check_save_path(path: str) -> None:
-    if not path.startswith("/") or "\0" in path or ".." in path.split("/"):
-        raise PathRefusedError(f"the save path must be absolute, without '..': {path!r}")
-    try:
-        path.encode()
-    except UnicodeEncodeError as error:
-        raise PathRefusedError(f"the save path must be UTF-8: {path!r}") from error
-
-
-def _check_priority(priority: int) -> None:
-    if not 0 <= priority <= HIGHEST_PRIORITY:
-        raise InvalidInputError(f"a file priority must be 0 to 7: {priority}")
-
-
-def _check_peers(peers: Sequence[tuple[str, int]]) -> None:
-    for host, port in peers:
-        try:
-            ipaddress.ip_address(host)
-        except ValueError as error:
-            raise InvalidInputError(f"a peer must be an IP address and a port: {host!r}") from error
-        if not 0 < port <= MAX_PORT:
-            raise InvalidInputError(f"a peer's port must be 1 to {MAX_PORT}: {port}")

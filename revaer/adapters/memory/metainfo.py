@@ -24,7 +24,7 @@ from revaer.domain.torrent import (
 )
 
 MAX_METAINFO_BYTES: Final = 10_000_000
-MAX_FILES: Final = 200_000
+MAX_FILES: Final = 100_000
 MAX_PIECES: Final = 2_000_000
 MAX_TRACKERS: Final = 1_000
 MAX_MAGNET_CHARACTERS: Final = 8_192

@@ -68,6 +68,8 @@ class MemoryResumeStore:
         self.disk.boot_id = boot_id
         self.disk.is_clean = False
         self._down = ""
+        self._is_gone = False
+        self._is_unread = False
         self._unsynced: set[tuple[InfoHash, str]] = set()
 
     def go_down(self, cause: str = "the memory disk is gone; call come_back") -> None:
@@ -85,10 +87,20 @@ class MemoryResumeStore:
         with self._lock:
             self._let_go()
 
+    def lose_everything(self) -> None:
+        """Have the disk emptied by somebody, as `rm -rf` does; it is down until `reopen`."""
+        with self._lock:
+            self.disk.rows.clear()
+            self._unsynced.clear()
+            self._is_gone = True
+
     def load(self, only: AbstractSet[InfoHash] | None = None) -> Restored:
         """Read every torrent, or those named."""
         with self._lock:
-            self._check()
+            if self._down or self._is_gone:
+                self._is_unread = True
+            self._check(to_read=True)
+            self._is_unread = False
             rows = [
                 row
                 for info_hash, row in self.disk.rows.items()
@@ -158,6 +170,19 @@ class MemoryResumeStore:
                 del self.disk.rows[info_hash]
                 self._unsynced -= {each for each in self._unsynced if each[0] == info_hash}
 
+    def check(self) -> None:
+        """Look whether it works."""
+        with self._lock:
+            self._check()
+
+    def reopen(self) -> bool:
+        """Work again where nothing keeps it from working."""
+        with self._lock:
+            if self._down:
+                raise StoreDownError(self._down)
+            was_gone, self._is_gone = self._is_gone, False
+            return was_gone
+
     def sync(self) -> int:
         """Say how many files of a real store would have been forced to the disk."""
         with self._lock:
@@ -184,9 +209,11 @@ class MemoryResumeStore:
             self.disk.owner = None
         self._down = "the memory store is closed; open another one"
 
-    def _check(self) -> None:
-        if self._down:
-            raise StoreDownError(self._down)
+    def _check(self, *, to_read: bool = False) -> None:
+        if self._down or self._is_gone:
+            raise StoreDownError(self._down or "the memory disk was emptied; call reopen")
+        if self._is_unread and not to_read:
+            raise StoreDownError("what the memory disk holds was not read yet; call load")
 
 
 def _check_storable(spec: TorrentSpec) -> None:

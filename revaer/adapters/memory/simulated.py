@@ -1,12 +1,14 @@
 """One simulated torrent: what it has, what it does, and what there is to tell of a change."""
 
+from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from revaer.adapters.memory.blobs import Blob, write_blob
-from revaer.adapters.memory.payload import MemoryPayload
+from revaer.adapters.memory.simulated_files import SimulatedFiles
 from revaer.domain import facts as f
-from revaer.domain.ids import NEVER, UNLIMITED, BytesPerSecond, EpochSeconds, InfoHash
+from revaer.domain.details import PeerInfo, PieceState, TrackerInfo, TrackerState
+from revaer.domain.ids import NEVER, UNLIMITED, BytesPerSecond, EpochSeconds
 from revaer.domain.torrent import (
     LIBTORRENT_DEFAULT_PRIORITY,
     Activity,
@@ -22,39 +24,33 @@ _RUNNING_ON = frozenset({FaultCode.DISK_FULL, FaultCode.MISSING_FILES})
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class SimulatedTorrent:
+class SimulatedTorrent(SimulatedFiles):
     """A torrent whose bytes come from nowhere.
 
-    Files fill from their beginnings. `done` is what the engine has, `written` what it handed to the
-    file system; between the two lies its cache, which only a flush empties.
+    Files fill from their beginnings.
 
     Attributes:
         keys: every id that finds it.
-        payload: the disk; without one, what was written is simply still there at the next check.
         metainfo_data: the torrent file's bytes once known.
         is_metainfo_due: they were not handed out with a save yet.
         is_held: a magnet: no byte moves before somebody has judged its file list and resumed it.
         check_left_s: how long the running check still takes; None when there is none.
         stops_when_checked: it only runs for the check.
+        is_stopped: it was told to stand still, which a fault alone does not.
+        trackers: by announce address, in tier order.
         was_finished: the last `DownloadFinished` still holds.
-        has_changed: there is something new to report.
     """
 
-    info_hash: InfoHash
     keys: set[str]
-    save_path: str
     name: str
-    payload: MemoryPayload | None = None
-    metainfo: Metainfo | None = None
     metainfo_data: bytes = b""
     is_metainfo_due: bool = True
-    priorities: list[int] = field(default_factory=list)
     is_held: bool = False
-    done: list[int] = field(default_factory=list)
-    written: list[int] = field(default_factory=list)
     is_paused: bool = False
     is_auto_managed: bool = True
+    is_stopped: bool = False
     is_sequential: bool = False
+    has_first_last_pieces: bool = False
     download_limit: BytesPerSecond = UNLIMITED
     upload_limit: BytesPerSecond = UNLIMITED
     queue_position: int = 0
@@ -63,10 +59,12 @@ class SimulatedTorrent:
     stops_when_checked: bool = False
     was_finished: bool = False
     fault: Fault | None = None
-    trackers: tuple[str, ...] = ()
+    trackers: dict[str, TrackerInfo] = field(default_factory=dict)
+    web_seeds: list[str] = field(default_factory=list)
+    export_failures: deque[str] = field(default_factory=deque)
     asked_peers: list[tuple[str, int]] = field(default_factory=list)
-    peers: dict[str, bool] = field(default_factory=dict)
-    """Connected ones by address; true for those that have everything."""
+    peers: dict[str, PeerInfo] = field(default_factory=dict)
+    """Connected ones by address."""
     download_rate: int = 0
     upload_rate: int = 0
     downloaded_bytes: int = 0
@@ -78,13 +76,6 @@ class SimulatedTorrent:
     seeding_s: float = 0.0
     last_download_at: EpochSeconds = NEVER
     last_upload_at: EpochSeconds = NEVER
-    needs_save: bool = True
-    has_changed: bool = True
-
-    @property
-    def files(self) -> tuple[FileEntry, ...]:
-        """All files; empty before the metadata is known."""
-        return () if self.metainfo is None else self.metainfo.files
 
     @property
     def wanted(self) -> list[FileEntry]:
@@ -154,16 +145,21 @@ class SimulatedTorrent:
         self.written = [0] * len(metainfo.files)
         self.touch()
 
-    def trust(self, blob: Blob) -> str:
-        """Take a blob's word for what is there; says why not, or nothing."""
+    def trust(self, blob: Blob, *, is_absent: bool = False) -> str:
+        """Take a blob's word for what is there; says why not, or nothing.
+
+        Args:
+            blob: the resume data.
+            is_absent: the disk is away, so it cannot be asked.
+        """
         if self.metainfo is not None:
             if len(blob.done) != len(self.files):
                 return "" if not blob.done else "resume data is about another list of files"
-            if self.payload is not None:
+            if self.payload is not None and not is_absent:
                 for entry, size in zip(self.files, blob.done, strict=True):
-                    found = self.payload.size_bytes(self.save_path, entry.path)
+                    found = self.payload.size_bytes(self.save_path, self.path_of(entry))
                     if size and (found is None or found < size):
-                        return f"{entry.path}: mismatching file size"
+                        return f"{self.path_of(entry)}: mismatching file size"
             self.done = [min(s, e.size_bytes) for s, e in zip(blob.done, self.files, strict=True)]
             self.written = list(self.done)
         self.count_on(blob)
@@ -183,13 +179,13 @@ class SimulatedTorrent:
             return []
         self.flush()
         self.was_finished = False
-        self.check_left_s = self.check_s if any(self._on_disk()) else 0.0
+        self.check_left_s = self.check_s if any(self.on_disk()) else 0.0
         self.touch()
         return self.end_check() if self.check_left_s <= 0 else []
 
     def end_check(self) -> list[f.Fact]:
         """Believe what the files showed."""
-        self.done = self._on_disk()
+        self.done = self.on_disk()
         self.written = list(self.done)
         self.check_left_s = None
         if self.stops_when_checked:
@@ -242,23 +238,20 @@ class SimulatedTorrent:
         self.last_upload_at = now
         self.touch()
 
-    def flush(self) -> None:
-        """Hand what is in the cache to the disk."""
-        for entry in self.files:
-            size = self.done[entry.index]
-            if entry.is_pad or (size == self.written[entry.index] and size):
-                continue
-            is_due = size > 0 or (entry.size_bytes == 0 and self.priorities[entry.index] > 0)
-            if is_due and self.payload is not None:
-                self.payload.write(self.save_path, entry.path, size)
-            self.written[entry.index] = size
+    def announce_to(self, trackers: Sequence[tuple[str, int]]) -> None:
+        """Replace the announce addresses, given in tier order; those that stay keep their state."""
+        known = self.trackers
+        self.trackers = {
+            url: replace(known[url], tier=tier) if url in known else TrackerInfo(url=url, tier=tier)
+            for url, tier in trackers
+        }
 
-    def delete_payload(self) -> None:
-        """Take the files off the disk."""
-        for entry in self.files:
-            self.done[entry.index] = self.written[entry.index] = 0
-            if self.payload is not None and not entry.is_pad:
-                self.payload.delete(self.save_path, entry.path)
+    def hear_tracker(self, url: str, state: TrackerState, message: str = "") -> None:
+        """Take a tracker's answer in; of one that is not announced to, nothing is kept."""
+        tracker = self.trackers.get(url)
+        if tracker is not None:
+            fails = tracker.fails + 1 if state is TrackerState.FAILING else 0
+            self.trackers[url] = replace(tracker, state=state, message=message, fails=fails)
 
     def blob(self) -> bytes:
         """Everything worth keeping, as resume data."""
@@ -268,6 +261,8 @@ class SimulatedTorrent:
                 save_path=self.save_path,
                 done=tuple(self.done),
                 metainfo_data=self.metainfo_data,
+                trackers=tuple((tracker.url, tracker.tier) for tracker in self.trackers.values()),
+                web_seeds=tuple(self.web_seeds),
                 downloaded_bytes=self.downloaded_bytes,
                 uploaded_bytes=self.uploaded_bytes,
                 active_s=self.active_s,
@@ -291,11 +286,6 @@ class SimulatedTorrent:
         self.check_left_s -= seconds
         return self.end_check() if self.check_left_s <= 0 else []
 
-    def touch(self) -> None:
-        """Note that there is something to report and to save."""
-        self.has_changed = True
-        self.needs_save = True
-
     def pieces_had(self) -> Iterable[range]:
         """Runs of complete pieces."""
         if self.metainfo is None:
@@ -312,6 +302,20 @@ class SimulatedTorrent:
             offset += entry.size_bytes
         yield _whole_pieces(begin, end, total, length)
 
+    def piece_states(self) -> tuple[PieceState, ...]:
+        """One state per piece; one with some of its bytes is being downloaded."""
+        if self.metainfo is None:
+            return ()
+        states = [PieceState.MISSING] * self.metainfo.piece_count
+        for entry in self.files:
+            for piece in range(entry.first_piece, entry.last_piece + 1):
+                if not entry.is_pad and self._has_bytes_of(entry, piece):
+                    states[piece] = PieceState.DOWNLOADING
+        for span in self.pieces_had():
+            for piece in span:
+                states[piece] = PieceState.HAVE
+        return tuple(states)
+
     def report(self, sequence: int) -> TorrentStatus:
         """Everything that the status shows."""
         wanted, done = self.wanted_bytes, self.wanted_done_bytes
@@ -319,7 +323,7 @@ class SimulatedTorrent:
         progress = done / wanted if wanted else float(self.is_finished)
         if self.check_left_s is not None:
             progress = 1.0 - self.check_left_s / self.check_s if self.check_s else 0.0
-        seeds = sum(self.peers.values())
+        seeds = sum(peer.progress >= 1.0 for peer in self.peers.values())
         return TorrentStatus(
             info_hash=self.info_hash,
             sequence=sequence,
@@ -328,6 +332,7 @@ class SimulatedTorrent:
             is_auto_managed=self.is_auto_managed,
             is_finished=self.is_finished,
             in_upload_mode=self.in_upload_mode,
+            is_moving=bool(self.moving_to),
             has_metadata=self.metainfo is not None,
             error=self.error,
             progress=progress,
@@ -352,21 +357,18 @@ class SimulatedTorrent:
             seeding_s=int(self.seeding_s),
             last_upload_at=self.last_upload_at,
             last_download_at=self.last_download_at,
-            current_tracker=self.trackers[0] if self.trackers else "",
+            current_tracker=next(iter(self.trackers), ""),
             tracker_count=len(self.trackers),
             needs_save=self.needs_save,
         )
 
-    def _on_disk(self) -> list[int]:
-        """Bytes per file that a check would find."""
-        if self.payload is None:
-            return list(self.written)
-        return [
-            0
-            if entry.is_pad
-            else min(self.payload.size_bytes(self.save_path, entry.path) or 0, entry.size_bytes)
-            for entry in self.files
-        ]
+    def _has_bytes_of(self, entry: FileEntry, piece: int) -> bool:
+        """Whether some of a file's bytes within a piece are here; it fills from its beginning."""
+        if piece == entry.first_piece:
+            return self.done[entry.index] > 0
+        length = 0 if self.metainfo is None else self.metainfo.piece_length
+        begin = sum(each.size_bytes for each in self.files[: entry.index])
+        return begin + self.done[entry.index] > piece * length
 
 
 def _whole_pieces(begin: int, end: int, total: int, length: int) -> range:

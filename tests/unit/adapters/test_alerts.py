@@ -10,7 +10,8 @@ import pytest
 
 from revaer.adapters.libtorrent import alerts, status
 from revaer.adapters.libtorrent.outcomes import Outcomes
-from revaer.adapters.libtorrent.registry import Entry, Registry, Removal
+from revaer.adapters.libtorrent.registry import Ask, Entry, Registry, Removal
+from revaer.adapters.libtorrent.reports import Report
 from revaer.domain import facts as f
 from revaer.domain.ids import EpochSeconds, InfoHash
 from revaer.domain.torrent import Activity, FaultCode, TorrentStatus
@@ -105,11 +106,17 @@ def world() -> World:
             f.TrackerRefused(ID, "http://t", "boom"),
         ),
         (lt.add_torrent_alert, {"error": ErrorCode(5)}, f.AddFailed(ID, "boom")),
+        (lt.storage_moved_alert, {"storage_path": lambda: "/new"}, f.StorageMoved(ID, "/new")),
+        (
+            lt.file_rename_failed_alert,
+            {"index": 3, "error": ErrorCode(1)},
+            f.FileRenameFailed(ID, 3, "boom"),
+        ),
     ],
     ids=[
         *("finished", "checked", "flushed", "piece", "bad piece", "peer", "peer left"),
         *("save failed", "blob rejected", "tracker", "tracker refuses", "tracker fails"),
-        "add failed",
+        *("add failed", "moved", "rename failed"),
     ],
 )
 def test_an_alert_is_one_fact_about_its_torrent(
@@ -117,6 +124,68 @@ def test_an_alert_is_one_fact_about_its_torrent(
 ) -> None:
     assert world.hear(kind, **fields) == [fact]
     assert world.hear(kind, **(fields | {"handle": STRANGER})) == []
+
+
+def test_a_file_priority_alert_is_no_news_and_orders_the_pieces_anew_where_asked(
+    world: World,
+) -> None:
+    ordered: list[list[tuple[int, int]]] = []
+    layout = SimpleNamespace(
+        file_flags=lambda _: 0, file_offset=lambda _: 0, file_size=lambda _: 300
+    )
+    info = SimpleNamespace(layout=lambda: layout, num_files=lambda: 1, piece_length=lambda: 100)
+    handle = cast("Any", world.handle)
+    handle.torrent_file = lambda: info
+    handle.prioritize_pieces = ordered.append
+    assert world.hear(lt.file_prio_alert) == []
+    assert ordered == []
+    world.entry.has_first_last_pieces = True
+    assert world.hear(lt.file_prio_alert) == []
+    assert world.hear(lt.torrent_checked_alert) == [f.TorrentChecked(ID)]
+    assert ordered == [[(0, 7), (2, 7)]] * 2
+
+
+def test_a_renamed_file_is_remembered(world: World) -> None:
+    renamed = world.hear(lt.file_renamed_alert, index=2, new_name=lambda: "album/x")
+    assert renamed == [f.FileRenamed(ID, 2, "album/x")]
+    assert world.entry.renames == {2: "album/x"}
+
+
+def test_a_move_that_failed_says_where_and_why(world: World) -> None:
+    fields: dict[str, object] = {"error": ErrorCode(28), "file_path": lambda: "/new/a"}
+    assert world.hear(lt.storage_moved_failed_alert, **fields) == [
+        f.StorageMoveFailed(ID, "/new/a: boom")
+    ]
+    fields["error"] = ErrorCode(0, message="Success")
+    (failed,) = world.hear(lt.storage_moved_failed_alert, **fields)
+    assert isinstance(failed, f.StorageMoveFailed)
+    assert "in the way" in failed.reason
+
+
+def test_answers_that_were_lost_end_every_export_that_waits_for_one(world: World) -> None:
+    world.entry.asks += [Ask.SAVE, Ask.EXPORT]
+    dropped, failed = world.hear(lt.alerts_dropped_alert)
+    assert dropped == f.AlertsDropped()
+    assert isinstance(failed, f.ResumeDataFailed)
+    assert not world.entry.asks
+    world.entry.asks += [Ask.SAVE]
+    assert world.hear(lt.alerts_dropped_alert) == [f.AlertsDropped()]
+
+
+def test_an_export_that_fails_leaves_the_next_answer_to_the_save(world: World) -> None:
+    world.entry.asks += [Ask.EXPORT, Ask.SAVE]
+    failed = world.hear(lt.save_resume_data_failed_alert, error=ErrorCode(1))
+    assert failed == [f.ResumeDataFailed(ID, "boom")]
+    assert [*world.entry.asks] == [Ask.SAVE]
+    empty = world.hear(lt.save_resume_data_alert, params=lt.add_torrent_params())
+    assert isinstance(empty[0], f.ResumeDataReady)
+
+
+def test_an_export_of_what_has_no_metadata_fails_alone(world: World) -> None:
+    world.entry.asks += [Ask.EXPORT]
+    (failed,) = world.hear(lt.save_resume_data_alert, params=lt.add_torrent_params())
+    assert isinstance(failed, f.ResumeDataFailed)
+    assert world.entry.is_save_owed
 
 
 def test_an_alert_of_a_kind_that_nobody_uses_is_passed_over(world: World) -> None:
@@ -141,7 +210,7 @@ def test_text_that_is_not_utf8_costs_only_itself(world: World) -> None:
 def test_an_alert_that_cannot_be_read_at_all_costs_only_itself(
     world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def fail(*_: object) -> tuple[alerts.Report, ...]:
+    def fail(*_: object) -> tuple[Report, ...]:
         raise error
 
     monkeypatch.setitem(alerts._CONVERTERS, SimpleNamespace, fail)

@@ -9,6 +9,7 @@ import pytest
 
 from revaer.adapters.filesystem import LocalPayload
 from revaer.adapters.memory.payload import MemoryPayload
+from revaer.domain.storage import NOT_THERE, PlaceKind
 from revaer.domain.torrent import FileEntry
 from revaer.ports.payload import PayloadFiles
 
@@ -119,3 +120,110 @@ def test_a_path_that_leads_out_is_missing_whatever_lies_there(tmp_path: Path, pa
 
 def test_a_name_that_is_too_long_is_missing(tmp_path: Path) -> None:
     assert LocalPayload().missing(str(tmp_path), [entry("x" * 300, 1)]) == ("x" * 300,)
+
+
+def test_what_lies_at_a_path_occupies_it_and_all_below_a_file(disk: Disk, tmp_path: Path) -> None:
+    disk.write(str(tmp_path), "album/a.bin", 3)
+    asked = ("album", "album/a.bin", "album/b.bin", "album/a.bin/c", "alb", "elsewhere/a.bin")
+
+    found = disk.look().occupied(str(tmp_path), asked)
+
+    assert found == ("album", "album/a.bin", "album/a.bin/c")
+
+
+def test_a_link_to_nowhere_and_an_impossible_name_count_as_occupied(tmp_path: Path) -> None:
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+
+    found = LocalPayload().occupied(str(tmp_path), ("dangling", "a\0b", "x" * 300, "free"))
+
+    assert found == ("dangling", "a\0b", "x" * 300)
+
+
+def test_sizes_are_told_in_the_order_of_the_files(disk: Disk, tmp_path: Path) -> None:
+    disk.write(str(tmp_path), "a", 3)
+    disk.write(str(tmp_path), "d/b", 0)
+
+    sizes = disk.look().sizes(str(tmp_path), [entry("d/b", 9), entry("c", 1), entry("a", 3)])
+
+    assert sizes == (0, NOT_THERE, 3)
+
+
+def test_a_place_is_empty_until_something_lies_in_it(disk: Disk, tmp_path: Path) -> None:
+    before = disk.look().place(str(tmp_path))
+    disk.write(str(tmp_path), "d/a", 0)
+    after = disk.look().place(str(tmp_path))
+
+    assert before.is_empty
+    assert not after.is_empty
+    assert before.kind is after.kind is PlaceKind.THERE
+    assert before.device == after.device > 0
+    assert after.free_bytes > 0
+
+
+def test_what_is_no_directory_is_blocked_and_nothing_is_absent(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    look = LocalPayload()
+
+    blocked = look.place(str(tmp_path / "file"))
+    below = look.place(str(tmp_path / "file" / "more"))
+    too_long = look.place(f"{tmp_path}/{'n' * 300}")
+    absent = look.place(str(tmp_path / "gone"))
+
+    assert blocked.kind is below.kind is too_long.kind is PlaceKind.BLOCKED
+    assert "Not a directory" in blocked.problem
+    assert absent.kind is PlaceKind.ABSENT
+    assert absent.problem == "does not exist"
+
+
+def test_files_that_can_be_made_have_nothing_in_their_way(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "a").write_text("x")
+    wanted = [entry("d/a", 5), entry("d/b", 5), entry("new/er/c", 5)]
+
+    assert LocalPayload().obstacle(str(tmp_path), wanted) == ""
+    assert sorted(each.name for each in tmp_path.rglob("*")) == ["a", "d"]
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("file/a", "Not a directory"),
+        (f"{'n' * 300}/a", "File name too long"),
+    ],
+    ids=["a file where a directory should be", "a name that is too long"],
+)
+def test_an_obstacle_is_named_with_its_path(tmp_path: Path, path: str, problem: str) -> None:
+    (tmp_path / "file").write_text("x")
+
+    found = LocalPayload().obstacle(str(tmp_path), [entry("ok", 1), entry(path, 5)])
+
+    assert str(tmp_path) in found
+    assert problem in found
+
+
+def test_a_directory_without_permission_is_an_obstacle(tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    is_allowed = os.access(locked, os.W_OK)  # as root everything is
+
+    found = LocalPayload().obstacle(str(locked), [entry("a", 5)])
+
+    assert found == ("" if is_allowed else f"{locked}: Permission denied")
+
+
+def test_a_disk_that_is_unmounted_takes_its_files_along_and_brings_them_back() -> None:
+    disk = MemoryPayload()
+    disk.mount("/disk")
+    disk.write("/disk", "a", 3)
+    there = disk.place("/disk")
+
+    disk.unmount("/disk")
+    away = disk.place("/disk")
+    missing = disk.missing("/disk", [entry("a", 3)])
+    disk.mount("/disk", device=9)
+    back = disk.place("/disk")
+
+    assert missing == ("a",)
+    assert away.is_empty
+    assert disk.missing("/disk", [entry("a", 3)]) == ()
+    assert [there.device, away.device, back.device] == [2, 1, 9]

@@ -133,8 +133,9 @@ def test_a_torrent_without_a_sound_spec_comes_back_stopped_with_defaults(
     assert stored.spec.stop_reason is StopReason.USER
     assert (stored.metainfo_data, stored.blob) == (METAINFO + A.encode(), b"blob now")
     assert DEFAULT in stored.problems[-1]
+    assert stored.is_by_default
     again = of(load(directory), A)
-    assert again == replace(stored, problems=())
+    assert again == replace(stored, problems=(), is_by_default=False)
     with opened(directory) as store:
         store.put(replace(stored.spec, category="set anew"))
         assert store.load({A}).torrents[0].spec.category == "set anew"
@@ -151,7 +152,7 @@ def test_a_magnet_without_a_sound_spec_lives_on_by_its_blob(tmp_path: Path, dama
     assert stored.spec.magnet_uri == f"magnet:?xt=urn:btih:{A}"
 
 
-def test_a_torrent_of_which_nothing_is_sound_is_reported_and_kept_for_inspection(
+def test_a_torrent_of_which_nothing_is_sound_lives_on_by_its_id(
     tmp_path: Path, damage: Damage
 ) -> None:
     with opened(tmp_path) as store:
@@ -160,10 +161,15 @@ def test_a_torrent_of_which_nothing_is_sound_is_reported_and_kept_for_inspection
     damage(tmp_path / f"{A}.json")
     with opened(tmp_path) as store:
         restored = store.load()
-        assert store.known() == {B}
-    assert [each.spec.info_hash for each in restored.torrents] == [B]
-    assert any(A in problem and "add it again" in problem for problem in restored.problems)
-    assert load(tmp_path).problems == ()
+        assert store.known() == {A, B}
+    stored = of(restored, A)
+    assert stored.spec.magnet_uri == f"magnet:?xt=urn:btih:{A}"
+    assert stored.spec.stop_reason is StopReason.USER
+    assert "only its id could be saved" in stored.problems[-1]
+    assert any(name.endswith(f"{A}.json.copy") for name in names(tmp_path / "damaged")) or any(
+        name.endswith(f"{A}.json") for name in names(tmp_path / "damaged")
+    )
+    assert of(load(tmp_path), A).problems == ()
 
 
 def test_a_damaged_blob_is_replaced_by_the_one_before(directory: Path, damage: Damage) -> None:
@@ -232,8 +238,8 @@ def test_an_empty_tombstone_buries_nobody(directory: Path) -> None:
 
     assert of(restored, A).spec.category == "now"
     assert restored.tombstones == ()
-    assert f"{A}.tombstone is empty" in restored.problems[0]
-    assert load(directory).problems == ()
+    assert f"{A}.tombstone is empty" in of(restored, A).problems[0]
+    assert of(load(directory), A).problems == ()
 
 
 def test_a_damaged_state_counts_as_a_power_loss(directory: Path, damage: Damage) -> None:
@@ -357,14 +363,87 @@ def test_what_a_dead_process_was_still_writing_is_removed(directory: Path) -> No
     assert not any(name.endswith(".tmp") for name in names(directory))
 
 
-def test_what_belongs_to_no_torrent_is_set_aside(directory: Path) -> None:
-    (directory / f"{A}.json").unlink()
-    (directory / f"{A}.json.1").unlink()
+def test_what_an_add_left_that_did_not_end_is_set_aside(directory: Path) -> None:
+    for path in directory.glob(f"{A}*"):
+        path.rename(f"{path}.new") if path.suffix == ".torrent" else path.unlink()
     restored = load(directory)
     assert of(restored, A) is None
     assert all("damaged/" in problem for problem in restored.problems)
     assert not any(name.startswith(A) for name in names(directory))
     assert load(directory).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("left", "has_metainfo", "blob"),
+    [
+        ({".torrent"}, True, None),
+        ({".fastresume"}, False, b"blob now"),
+        ({".1"}, False, b"blob before"),
+        ({".torrent", ".fastresume"}, True, b"blob now"),
+    ],
+    ids=["torrent file", "blob", "blob before", "both"],
+)
+def test_a_torrent_whose_spec_is_lost_lives_on_by_what_is_left(
+    directory: Path, left: set[str], *, has_metainfo: bool, blob: bytes | None
+) -> None:
+    for path in directory.glob(f"{A}*"):
+        if ".json" in path.name or path.suffix not in left:
+            path.unlink()
+    stored = of(load(directory), A)
+    assert f"{A}.json is missing" in stored.problems[0]
+    assert stored.is_by_default
+    assert (stored.metainfo_data is not None, stored.blob) == (has_metainfo, blob)
+    assert stored.spec.stop_reason is StopReason.USER
+    again = of(load(directory), A)
+    assert (again.problems, again.blob) == ((), blob)
+
+
+@pytest.mark.parametrize("kind", ["json", "fastresume"])
+def test_a_generation_that_is_missing_is_replaced_by_the_one_before(
+    directory: Path, kind: str
+) -> None:
+    (directory / f"{A}.{kind}").unlink()
+    stored = of(load(directory), A)
+    assert f"{A}.{kind} is missing" in stored.problems[0]
+    assert stored.spec.category == ("before" if kind == "json" else "now")
+    assert stored.blob == (b"blob before" if kind == "fastresume" else b"blob now")
+    assert of(load(directory), A).problems == ()
+
+
+def test_what_is_no_file_is_moved_out_of_the_way_of_a_write(directory: Path) -> None:
+    for name in (f"{A}.json.1", f"{A}.json.tmp", f"{A}.fastresume.1", f"{A}.tombstone.tmp"):
+        (directory / name).unlink(missing_ok=True)
+        (directory / name).mkdir()
+        (directory / name / "something").touch()
+    with opened(directory) as store:
+        store.put(spec_of(A, category="changed"))
+        store.put_blob(A, b"saved")
+        assert of(store.load(), A).problems == ()
+        store.bury(A, with_data=False)
+        store.forget(A)
+    assert not any(name.startswith(A) for name in names(directory))
+
+
+def test_a_folder_of_damaged_files_that_is_a_file_is_no_hindrance(directory: Path) -> None:
+    (directory / "damaged").write_bytes(b"a stranger's")
+    (directory / f"{A}.fastresume").write_bytes(b"")
+    assert "damaged/" in of(load(directory), A).problems[0]
+    assert (directory / "damaged.stray").read_bytes() == b"a stranger's"
+
+
+def test_a_lock_that_is_no_file_is_no_hindrance(directory: Path) -> None:
+    (directory / "lock").unlink()
+    (directory / "lock").mkdir()
+    with opened(directory), pytest.raises(StoreLockedError):
+        FilesystemShelf(directory).open()
+
+
+def test_files_that_lost_their_permissions_get_them_back(directory: Path) -> None:
+    for path in directory.iterdir():
+        path.chmod(0)
+    restored = load(directory)
+    assert [each.problems for each in restored.torrents] == [(), ()]
+    assert of(restored, A).blob == b"blob now"
 
 
 def test_the_folder_of_damaged_files_stays_bounded(directory: Path) -> None:
@@ -449,6 +528,10 @@ def test_a_directory_that_vanished_is_down_and_works_again_when_it_is_back(direc
             store.load()
         assert store.known() == {A, B}
         elsewhere.rename(directory)
+        assert not store.reopen()
+        with pytest.raises(StoreDownError):
+            store.put(spec_of(A, category="by somebody who could not read it"))
+        store.load()
         store.put(spec_of(A, category="back"))
         assert of(store.load(), A).spec.category == "back"
 
@@ -458,8 +541,10 @@ def test_another_directory_in_its_place_is_not_written_to(directory: Path) -> No
         directory.rename(directory.with_name("unplugged"))
         load(directory)
         before = names(directory)
-        with pytest.raises(StoreDownError, match="not the resume directory that was opened"):
+        with pytest.raises(StoreDownError, match="another directory lies at"):
             store.put(spec_of(A))
+        with pytest.raises(StoreDownError, match="not the resume directory that was opened"):
+            store.reopen()
         assert names(directory) == before
         for path in directory.iterdir():
             path.unlink()
@@ -475,6 +560,9 @@ def test_a_directory_that_came_back_as_a_copy_is_owned_anew(directory: Path) -> 
         directory.mkdir()
         for path in other.iterdir():
             (directory / path.name).write_bytes(path.read_bytes())
+        with pytest.raises(StoreDownError, match="another directory lies at"):
+            store.put(spec_of(A))
+        assert store.reopen()
         store.put(spec_of(A, category="on the copy"))
         with pytest.raises(StoreLockedError):
             FilesystemShelf(directory).open()

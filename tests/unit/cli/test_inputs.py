@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from revaer.adapters.sources import MAX_TORRENT_FILE_BYTES, read_source
 from revaer.cli.inputs import (
     MAX_SOURCES,
-    MAX_TORRENT_FILE_BYTES,
     read_interface,
     read_limit,
     read_listen,
     read_peers,
-    read_source,
     read_sources,
     resolve_output,
     split_endpoint,

@@ -24,7 +24,15 @@ from revaer.domain.errors import (
 )
 
 ROOT = Path(__file__).resolve().parents[3]
-HEAVY = ("libtorrent", "rich.live", "pykka", "structlog", "orjson", "revaer.compose.download")
+HEAVY = (
+    "libtorrent",
+    "rich.live",
+    "pykka",
+    "structlog",
+    "orjson",
+    "revaer.compose.download",
+    "revaer.embed",
+)
 
 
 def python(code: str, *arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -20,6 +20,7 @@ from revaer.domain.reducer import (
     apply,
     fields_of,
 )
+from revaer.domain.states import derive_state
 from revaer.domain.torrent import (
     Activity,
     Fault,
@@ -32,7 +33,6 @@ from revaer.domain.torrent import (
     TorrentSpec,
     TorrentState,
     TorrentStatus,
-    derive_state,
 )
 
 ID = InfoHash("a" * 40)

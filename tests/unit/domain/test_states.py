@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from revaer.domain.ids import InfoHash
+from revaer.domain.states import derive_state
 from revaer.domain.torrent import (
     Activity,
     Fault,
@@ -13,7 +14,6 @@ from revaer.domain.torrent import (
     StopReason,
     TorrentState,
     TorrentStatus,
-    derive_state,
 )
 
 ID = InfoHash("a" * 40)

@@ -1,11 +1,13 @@
 """When is a living engine handed over, and when is it replaced?"""
 
+from dataclasses import replace
 from typing import cast
 
 import pytest
 
 from revaer.domain.errors import EngineDownError
 from revaer.domain.ids import BytesPerSecond
+from revaer.domain.limits import SessionLimits
 from revaer.ports.engine import EngineSettings, TorrentEngine
 from revaer.runtime.engine_holder import EngineHolder
 
@@ -100,13 +102,29 @@ def test_limits_changed_while_running_hold_for_a_rebuilt_engine() -> None:
     opener = Opener()
     holder = EngineHolder(opener, EngineSettings())
     holder.acquire()
-    holder.remember_limits(download=BytesPerSecond(7), upload=BytesPerSecond(3))
+    limits = SessionLimits(download=BytesPerSecond(7), upload=BytesPerSecond(3))
+    holder.remember(holder.memory.with_limits(limits))
 
     holder.condemn()
     holder.acquire()
 
     assert opener.opened[-1].settings.download_limit == 7
     assert opener.opened[-1].settings.upload_limit == 3
+
+
+def test_a_rebuilt_engine_starts_with_the_limits_that_hold_not_with_the_usual_ones() -> None:
+    opener = Opener()
+    holder = EngineHolder(opener, EngineSettings(download_limit=BytesPerSecond(9)))
+    holder.acquire()
+    limits = holder.memory.limits
+    alternative = replace(limits, alternative_download=BytesPerSecond(5), use_alternative=True)
+    holder.remember(holder.memory.with_limits(alternative))
+
+    holder.condemn()
+    holder.acquire()
+
+    assert opener.opened[-1].settings.download_limit == 5
+    assert holder.memory.settings.download_limit == 9
 
 
 def test_a_failed_open_leaves_nothing_behind_and_can_be_tried_again() -> None:
