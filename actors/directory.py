@@ -66,12 +66,12 @@ class Incarnation(Meter, Protocol):
 
 
 class LastError:
-    """What a child died of last, and how often it has died, as text.
+    """What a child died of last, and how often it has died.
 
-    The exception itself would keep the dead instance in memory through its traceback.
+    The error has lost its traceback, which would keep the dead instance in memory.
     """
 
-    __slots__ = ("at", "cause", "count", "message", "type_name")
+    __slots__ = ("at", "cause", "count", "error", "message", "type_name")
 
     def __init__(self, cause: Cause, error: BaseException | None, at: float, count: int) -> None:
         """Note an error.
@@ -83,6 +83,7 @@ class LastError:
             count: deaths so far, this one included.
         """
         self.cause = cause
+        self.error = error
         self.type_name = type(error).__name__ if error is not None else cause.value
         self.message = text_of(error)
         self.at = at

@@ -61,6 +61,17 @@ def first_not_running(slot: Slot) -> tuple[str, str] | None:
     return slot.path, ": ".join(part for part in (last.type_name, last.message) if part)
 
 
+def first_held(slot: Slot) -> Slot | None:
+    """The first permanent actor at or below a name that failed and waits for another try."""
+    if slot.state is ChildState.FAILED:
+        # Without a time it is about to take its supervisor along, which then tells.
+        return None if slot.retry_at is None else slot
+    if slot.state not in {ChildState.STARTING, ChildState.RUNNING}:
+        return None  # what stands below is of an instance that is gone
+    below = (first_held(child) for child in slot.children if child.permanent)
+    return next((found for found in below if found is not None), None)
+
+
 class _Reporter:
     """Reads one moment of a system: all nodes of a report share the two clock readings."""
 

@@ -335,8 +335,6 @@ class Shell:
         self._put(slot, became.state)
         if became.name in self.core:  # a dynamic child that ended is forgotten already
             slot.attempt = self.core.status(became.name).attempt
-        if became.retry_in_s is not None:
-            slot.retry_at = slot.since + became.retry_in_s
         if became.state is ChildState.RUNNING:
             if life is not None:
                 self._kit.directory.publish(slot, life)
@@ -347,6 +345,8 @@ class Shell:
             if became.cause in _FAILURES:
                 count = 1 + (slot.last_error.count if slot.last_error else 0)
                 slot.last_error = LastError(became.cause, became.error, slot.since, count)
+        if became.retry_in_s is not None:  # last: who sees it may rely on the error
+            slot.retry_at = slot.since + became.retry_in_s
         if became.state is not ChildState.STARTING:
             depth = self._depths.pop(became.name, 0)
             event = event_of(became, slot.path, depth, self._kit.wall_clock())

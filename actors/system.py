@@ -154,7 +154,8 @@ class ActorSystem:
         """Start the root and wait until all its permanent descendants run.
 
         Args:
-            timeout_s: longest wait in seconds.
+            timeout_s: longest wait in seconds; a child that failed and is tried again only later
+                than that is not waited for.
 
         Raises:
             StartFailed: naming the child and the cause; everything has been stopped again.
@@ -299,9 +300,25 @@ class ActorSystem:
                 raise StartFailed(path, message) from (reason.error if reason else None)
             if trouble is None:
                 return
+            self._refuse_what_comes_too_late(deadline)
             if time.monotonic() >= deadline:
                 raise StartFailed(*trouble)
             pause.wait(_POLL_S)
+
+    def _refuse_what_comes_too_late(self, deadline: float) -> None:
+        """A failed child whose next try lies beyond the deadline need not be waited for."""
+        held = health.first_held(self._slot)
+        retry_at = held.retry_at if held is not None else None
+        if held is None or retry_at is None:
+            return
+        if retry_at - self._kit.clock() <= deadline - time.monotonic():
+            return
+        last = held.last_error
+        if last is None:  # it ended by design, again and again
+            raise StartFailed(held.path, f"it is {held.state}")
+        reason = _reason(last.cause, last.error)
+        path = held.path if reason.path == ROOT else reason.path
+        raise StartFailed(path, reason.message) from reason.error
 
     def _stop(self, reason: str) -> ShutdownReport:
         began = time.monotonic()

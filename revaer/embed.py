@@ -8,7 +8,7 @@ callbacks included.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -24,18 +24,24 @@ from revaer.compose.embed import (
 )
 from revaer.compose.resources import MAX_CONNECTIONS, SharedResources
 from revaer.compose.shared import Source, read
-from revaer.compose.torrent_session import SessionEvents, TorrentSession, add_or_find
+from revaer.compose.torrent_session import (
+    SessionEvents,
+    TorrentSession,
+    add_or_find,
+    refuse_no_callback,
+)
 from revaer.domain import commands as cmd
 from revaer.domain.errors import (
     ClosedError,
     ConflictError,
     InvalidInputError,
+    RevaerError,
     TooManyTorrentsError,
     TorrentNotFoundError,
 )
 from revaer.domain.ids import BytesPerSecond, InfoHash
 from revaer.domain.selection import SelectionRules
-from revaer.domain.session_events import SESSION_STARTED, Call, is_meant_to_run
+from revaer.domain.session_events import SESSION_STARTED, Call, SessionEvent, is_meant_to_run
 from revaer.ports.logs import logger
 from revaer.runtime.callbacks import CAPACITY, Callback, CallbackSubscription
 
@@ -91,11 +97,12 @@ class TorrentManager:
         Raises:
             InvalidInputError: a path, a number or a combination that cannot be used.
             StoreLockedError: the state directory is in use, here or in another process.
-            UnavailableError: a directory cannot be written, or the engine did not start.
+            UnavailableError: the download directory cannot be made, or the engine did not start.
             ClosedError: the resources are freed.
         """
         if max_torrents < 1 or event_capacity < 1:
             raise InvalidInputError("max_torrents and event_capacity are at least 1")
+        refuse_no_callback(on_event)
         self._max_torrents = max_torrents
         self._lock = threading.RLock()
         self._adding = threading.RLock()
@@ -161,9 +168,10 @@ class TorrentManager:
             )
             if on_event is not None:
                 self._events.subscribe("*", on_event)
-            if self._owns_resources:
-                resources.launch()
-            self._take_over()
+            with self._dispatcher.telling_first() as told:
+                if self._owns_resources:
+                    resources.launch()
+                told.extend(self._take_over())
         except BaseException:
             self.close()
             raise
@@ -222,12 +230,13 @@ class TorrentManager:
         with self._adding:
             self._refuse_closed()
             self._forget_what_is_gone()  # a torrent that comes back gets a new session
-            added = add_or_find(self._engine, order, description, self, self._refuse_more)
-            session = self._session_of(added.info_hash)
+            with self._dispatcher.telling_first() as told:
+                added = add_or_find(self._engine, order, description, self, self._refuse_more)
+                session = self._session_of(added.info_hash)
+                if start and added.is_new:
+                    told.append(session.news(SESSION_STARTED))
         self._dispatcher.torrents_moved()
-        if start and added.is_new:
-            session.tell(SESSION_STARTED, "")
-        elif start:
+        if start and not added.is_new:
             session.start()
         return session
 
@@ -315,6 +324,21 @@ class TorrentManager:
         return self._max_torrents
 
     @property
+    def max_connections(self) -> int:
+        """Peers of all torrents on the resources together."""
+        return self._resources.max_connections
+
+    @property
+    def global_download_limit(self) -> int:
+        """Bytes per second of all torrents on the resources together, 0 unlimited."""
+        return self._resources.global_download_limit
+
+    @property
+    def global_upload_limit(self) -> int:
+        """As above."""
+        return self._resources.global_upload_limit
+
+    @property
     def resources(self) -> SharedResources:
         """What the torrents run on."""
         return self._resources
@@ -342,7 +366,10 @@ class TorrentManager:
         Torrents that ran run again with the next manager on the same state directory. Where the
         resources go on because others use them, the manager's torrents are stopped, and stay so.
         Works inside of a callback: then that callback is the last one, but for what waits already.
+        In a forked child it does nothing.
         """
+        if self._engine.is_inherited:
+            return
         with self._lock:
             is_first, self._is_closed = not self._is_closed, True
         if not is_first:
@@ -378,6 +405,8 @@ class TorrentManager:
         with self._adding, self._lock:  # after whoever adds just now
             sessions = tuple(self._sessions.values())
         go_on = not self._owns_resources and resources.ref_count > len(sessions) + 1
+        if go_on and not resources.is_freed:
+            self._stop_what_has_no_session(sessions)
         for session in sessions:
             if go_on and not resources.is_freed:
                 session.close()  # stops it
@@ -386,14 +415,22 @@ class TorrentManager:
         self._dispatcher.close()
         self._engine.leave(self)
 
-    def _take_over(self) -> None:
+    def _stop_what_has_no_session(self, sessions: Sequence[TorrentSession]) -> None:
+        """An add that the close was quicker than leaves a torrent that nobody else would stop."""
+        known = {session.info_hash for session in sessions}
+        for info_hash in self._engine.torrents_of(self):
+            if info_hash not in known:
+                with suppress(RevaerError):
+                    self._engine.execute(cmd.PauseTorrent(info_hash))
+
+    def _take_over(self) -> Iterator[SessionEvent]:
         """Sessions for what is there from earlier; what ran runs, and that is said."""
         for info_hash in self._engine.torrents_of(self):
             self._engine.claim(info_hash, self)
             session = self._session_of(info_hash)
             record = session.record
             if record is not None and is_meant_to_run(record):
-                session.tell(SESSION_STARTED, "from an earlier run")
+                yield session.news(SESSION_STARTED, "from an earlier run")
 
     def _session_of(self, info_hash: InfoHash) -> TorrentSession:
         with self._lock:

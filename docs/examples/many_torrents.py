@@ -15,7 +15,7 @@ def main(directory: str, peer: str, *sources: str) -> None:
     host, _, port = peer.rpartition(":")
     with TorrentManager(
         directory,
-        network=NetworkOptions(enable_dht=False),
+        network=NetworkOptions(enable_dht=False, enable_lsd=False),
         max_active_downloads=2,
         global_upload_limit=1_000_000,
     ) as manager:

@@ -8,7 +8,9 @@ from revaer import NetworkOptions, SharedResources, TorrentSession
 def main(source: str, directory: str, peer: str = "") -> None:
     """Wait until it is complete; everything is freed with the session."""
     host, _, port = peer.rpartition(":")
-    shared = SharedResources(directory, network=NetworkOptions(enable_dht=not peer))
+    shared = SharedResources(
+        directory, network=NetworkOptions(enable_dht=not peer, enable_lsd=not peer)
+    )
     session = TorrentSession(source, shared, peers=[(host, int(port))] if peer else [])
     session.events.subscribe("session.*", lambda event: print(event.name))
     session.start()

@@ -9,7 +9,7 @@ def main(directory: str, peer: str, first: str, second: str) -> None:
     """One session by itself, one in a manager; the last one to close frees what they share."""
     host, _, port = peer.rpartition(":")
     peers = [(host, int(port))]
-    shared = SharedResources(directory, network=NetworkOptions(enable_dht=False))
+    shared = SharedResources(directory, network=NetworkOptions(enable_dht=False, enable_lsd=False))
     alone = TorrentSession(first, shared, peers=peers)
     manager = TorrentManager(resources=shared, download_dir=f"{directory}/managed")
     managed = manager.add(second, peers=peers)

@@ -47,7 +47,7 @@ def main(directory: str, peer: str, *sources: str) -> None:
     frame = threading.Event()  # stands for the toolkit's own timer
     with TorrentManager(
         directory,
-        network=NetworkOptions(enable_dht=False),
+        network=NetworkOptions(enable_dht=False, enable_lsd=False),
         on_event=events.put,  # from the first moment on, also of torrents of the last time
     ) as manager:
         for source in sources:

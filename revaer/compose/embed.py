@@ -107,6 +107,9 @@ def open_run(
 ) -> EngineRun:
     """Lock the state directory and build the engine's tree; nothing runs yet.
 
+    A state directory that cannot be used now is no error: the engine starts with its health
+    degraded, and goes on with what is stored when it can.
+
     Args:
         download_dir: where payload goes unless a torrent says otherwise; made where missing.
         state_dir: what Revaer remembers; `.revaer` in the download directory when None.
@@ -117,7 +120,7 @@ def open_run(
     Raises:
         InvalidInputError: a path or a number that cannot be used.
         StoreLockedError: another manager has this state directory, in whatever process.
-        StoreDownError: a directory cannot be made or written.
+        StoreDownError: the download directory cannot be made.
         EngineUnsupportedError: the installed libtorrent lacks what is needed.
     """
     network = network if network is not None else NetworkOptions()
@@ -137,6 +140,7 @@ def open_run(
         resume_dir=Path(state) / "resume",
         policy=policy,
         settings=settings,
+        waits_for_store=True,
         must_listen=", ".join(network.listen_interfaces)
         if network.listen or network.interface
         else "",

@@ -55,6 +55,7 @@ class EnginePlan:
         policies: how the actors are restarted.
         projections: how the board's readers encode torrents.
         open_engine: makes the engine of each session.
+        waits_for_store: a store that cannot be used now is a health cause instead of an error.
         must_listen: where peers have to be accepted, for messages; empty when anywhere will do.
         listen_knob: what chooses another place, for messages.
     """
@@ -65,6 +66,7 @@ class EnginePlan:
     policies: EnginePolicies = field(default_factory=EnginePolicies)
     projections: Sequence[Projection] = ()
     open_engine: Callable[[EngineSettings], TorrentEngine] = LibtorrentEngine
+    waits_for_store: bool = False
     must_listen: str = ""
     listen_knob: str = "`listen` or `interface`"
 
@@ -91,12 +93,15 @@ class EngineRun:
         Raises:
             EngineUnsupportedError: the installed libtorrent lacks what is needed.
             StoreLockedError: another run has this store.
-            StoreDownError: the directory cannot be made or written.
+            StoreDownError: the directory cannot be made or written, and the plan does not wait.
         """
         check_libtorrent()
         self._plan = plan
         self.store = FilesystemResumeStore(
-            plan.resume_dir, boot_id=read_boot_id(), default_save_path=plan.policy.default
+            plan.resume_dir,
+            boot_id=read_boot_id(),
+            default_save_path=plan.policy.default,
+            waits=plan.waits_for_store,
         )
         try:
             only = None if restore_only is None else frozenset(restore_only(self.store))

@@ -1,7 +1,6 @@
 """One libtorrent session for one or many torrents of the program that imports Revaer."""
 
 import atexit
-import os
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -68,7 +67,7 @@ class SharedResources:
         Raises:
             InvalidInputError: a path or a number that cannot be used.
             StoreLockedError: the state directory is in use, here or in another process.
-            UnavailableError: a directory cannot be written, or the engine did not start.
+            UnavailableError: the download directory cannot be made, or the engine did not start.
         """
         limits = ResourceLimits(
             max_connections=max_connections,
@@ -103,7 +102,6 @@ class SharedResources:
         self._refs = 0
         self._is_freed = False
         self._is_gone = threading.Event()
-        self._process = os.getpid()
 
     def launch(self) -> None:
         """Start the engine; the constructor has done so, after `over` it is for the caller to do.
@@ -116,12 +114,7 @@ class SharedResources:
         except BaseException:
             self.free()
             raise
-        atexit.register(self._free_at_exit)
-
-    def _free_at_exit(self) -> None:
-        """For a program that forgets to; a child that it forked has nothing here to save."""
-        if os.getpid() == self._process:
-            self.free()
+        atexit.register(self.free)  # for a program that forgets to
 
     @property
     def ref_count(self) -> int:
@@ -155,6 +148,21 @@ class SharedResources:
         return sum(record.status.upload_rate for record in self.board.records())
 
     @property
+    def max_connections(self) -> int:
+        """Peers of all torrents together."""
+        return self._run.holder.memory.settings.max_connections
+
+    @property
+    def global_download_limit(self) -> int:
+        """Bytes per second of all torrents together, 0 unlimited; as last set."""
+        return self._run.holder.memory.settings.download_limit
+
+    @property
+    def global_upload_limit(self) -> int:
+        """As above."""
+        return self._run.holder.memory.settings.upload_limit
+
+    @property
     def listen_port(self) -> int:
         """Where peers are accepted; 0 while nowhere."""
         with suppress(UnavailableError):
@@ -177,6 +185,7 @@ class SharedResources:
         Raises:
             ClosedError: it is freed.
         """
+        self.engine.refuse_inherited()
         with self._lock:
             if self._is_freed:
                 raise ClosedError("these resources are freed; open new ones")
@@ -188,6 +197,8 @@ class SharedResources:
         Raises:
             ConflictError: nobody holds it.
         """
+        if self.engine.is_inherited:
+            return
         with self._lock:
             if self._is_freed:
                 return
@@ -201,8 +212,11 @@ class SharedResources:
     def free(self) -> None:
         """Save everything and close the session, whoever still uses it; idempotent.
 
-        Takes nine seconds at most.
+        Takes nine seconds at most. In a forked child it does nothing: the threads and the state are
+        those of the process that opened them.
         """
+        if self.engine.is_inherited:
+            return
         with self._lock:
             is_first, self._is_freed = not self._is_freed, True
         if not is_first:
@@ -212,7 +226,7 @@ class SharedResources:
             self.engine.is_closed = True
             self._run.stop()
         finally:
-            atexit.unregister(self._free_at_exit)
+            atexit.unregister(self.free)
             self._is_gone.set()
 
     def close(self) -> None:

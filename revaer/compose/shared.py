@@ -48,13 +48,31 @@ class SharedEngine:
         self.run = run
         self.is_closed = False
         """Set by whoever stops the run, before it does."""
+        self._process = os.getpid()
         self._lock = threading.Lock()
         self._owners: dict[InfoHash, object] = {}
         self._heirs: list[tuple[object, Callable[[TorrentRecord], bool]]] = []
         self._pause = threading.Event()  # never set: a wait that is no sleep
 
+    @property
+    def is_inherited(self) -> bool:
+        """Whether this is a forked child, which has neither the threads nor a right to the state.
+
+        Asked before any lock is taken: one that was held during the fork is never given back.
+        """
+        return os.getpid() != self._process
+
+    def refuse_inherited(self) -> None:
+        """Raise a ClosedError in a forked child."""
+        if self.is_inherited:
+            raise ClosedError(
+                "these resources belong to the process that opened them, and not to a child that "
+                "it forked; use them there, or open others here"
+            )
+
     def refuse_closed(self) -> None:
-        """Raise a ClosedError once the run is stopped."""
+        """Raise a ClosedError once the run is stopped, and in a forked child."""
+        self.refuse_inherited()
         if self.is_closed:
             raise ClosedError("the resources behind this torrent are freed; open new ones")
 

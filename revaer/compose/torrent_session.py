@@ -70,11 +70,10 @@ class SessionEvents:
         Raises:
             InvalidInputError: no event can ever match, or the callback cannot be called.
         """
-        if not callable(callback):
-            raise InvalidInputError(f"{callback!r} is no callback; give a function of one argument")
+        refuse_no_callback(callback)
         made = self._dispatcher.subscribe(event, callback, self._info_hash)
         with self._lock:
-            self._made.append(made)
+            self._made = [*(one for one in self._made if one.is_active), made]
         return made
 
     def unsubscribe(self, subscription: CallbackSubscription | Callback) -> None:
@@ -91,12 +90,18 @@ class SessionEvents:
         for one in going:
             one.unsubscribe()
 
-    def clear(self) -> None:
-        """Call none of them any more."""
+    def retire(self) -> None:
+        """Call none of them any more, once they have heard what waits for them now."""
         with self._lock:
             going, self._made = self._made, []
-        for one in going:
-            one.unsubscribe()
+        if going:
+            self._dispatcher.retire(going)
+
+
+def refuse_no_callback(callback: Callback | None) -> None:
+    """Raise an InvalidInputError for what is there and cannot be called."""
+    if callback is not None and not callable(callback):
+        raise InvalidInputError(f"{callback!r} is no callback; give a function of one argument")
 
 
 class TorrentSession:
@@ -134,7 +139,9 @@ class TorrentSession:
             ClosedError: the resources are freed.
             UnavailableError: the engine or the state directory is away.
         """
-        resources.add_ref()
+        refuse_no_callback(on_event)
+        engine = resources.engine
+        engine.refuse_closed()
         try:
             found, description = read(source)
             order = cmd.AddTorrent(
@@ -145,18 +152,17 @@ class TorrentSession:
                 sequential=sequential,
                 peers=tuple(peers),
             )
-            engine = resources.engine
             info_hash = add_or_find(engine, order, description, self).info_hash
             dispatcher = dispatcher_for(
-                resources.engine.run,
+                engine.run,
                 owns=lambda one: one == info_hash,
                 torrents=lambda: (info_hash,),
                 capacity=CAPACITY,
             )
             self._take(resources, dispatcher, info_hash, is_managed=False)
+            resources.add_ref()  # last: one that was never made must not free them by letting go
         except BaseException:
-            resources.engine.leave(self)
-            resources.release()
+            engine.leave(self)
             raise
         if on_event is not None:
             self.events.subscribe("*", on_event)
@@ -348,6 +354,8 @@ class TorrentSession:
         Its state stays in the state directory: the same source on the same directory goes on from
         there. A session of a manager is let go of by the manager; closing it stops the torrent.
         """
+        if self._engine.is_inherited:
+            return
         with self._lock:
             if self._is_closed:
                 return
@@ -386,18 +394,19 @@ class TorrentSession:
                 standing = Standing.STOPPED
             step = after(standing, call)
             runs = step.standing is Standing.RUNNING
-            if runs and (step.event or call is Call.START or _trouble_of(record)):
-                self._engine.execute(cmd.ResumeTorrent(self._info_hash))
-            elif step.event and standing is Standing.RUNNING:
-                self._engine.execute(cmd.PauseTorrent(self._info_hash))
-            self._standing = step.standing
-            if step.event:
-                self.tell(step.event, "")
+            with self._dispatcher.telling_first() as told:
+                if runs and (step.event or call is Call.START or _trouble_of(record)):
+                    self._engine.execute(cmd.ResumeTorrent(self._info_hash))
+                elif step.event and standing is Standing.RUNNING:
+                    self._engine.execute(cmd.PauseTorrent(self._info_hash))
+                self._standing = step.standing
+                if step.event:
+                    told.append(self.news(step.event))
 
-    def tell(self, name: str, message: str) -> None:
-        """Have the callbacks hear of a change of the session's own."""
+    def news(self, name: str, message: str = "") -> SessionEvent:
+        """The event of a change of the session's own, as things are now."""
         payload = SessionStateEvent(self._info_hash, self.state, message)
-        self._dispatcher.tell(SessionEvent(name, self._info_hash, payload))
+        return SessionEvent(name, self._info_hash, payload)
 
     def _execute(self, command: cmd.TorrentCommand) -> None:
         self._present()
@@ -420,7 +429,8 @@ class TorrentSession:
             self._is_closed = True
             if self._standing is not Standing.STOPPED:
                 self._standing = Standing.STOPPED
-                self.tell(SESSION_STOPPED, message)
+                self._dispatcher.tell(self.news(SESSION_STOPPED, message))
+        self.events.retire()
         self._resources.release()
 
 

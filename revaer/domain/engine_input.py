@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from revaer.domain.errors import InvalidInputError, PathRefusedError
+from revaer.domain.redaction import redacted
 
 MAX_INT: Final = 2**31 - 1
 MAX_PORT: Final = 65_535
@@ -180,7 +181,7 @@ def _check_url(url: str, schemes: frozenset[str], what: str) -> None:
         is_sound = False
     if not is_sound or len(url) > MAX_URL_CHARACTERS or not url.isprintable() or " " in url:
         known = ", ".join(sorted(schemes))
-        raise InvalidInputError(f"{what} must be a URL of {known}: {url[:200]!r}")
+        raise InvalidInputError(f"{what} must be a URL of {known}: {redacted(url)}")
 
 
 def _check_utf8(path: str) -> None:

@@ -125,12 +125,13 @@ class PeerConnected:
 
 @dataclass(frozen=True, slots=True)
 class PeerDisconnected:
-    """A peer connection ended."""
+    """A peer connection ended; `peer_id` is empty when it ended before the peer named itself."""
 
     topic: ClassVar[str] = "peer.disconnected"
     info_hash: InfoHash
     address: str
     reason: str
+    peer_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

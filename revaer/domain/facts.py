@@ -232,11 +232,12 @@ class PeerJoined:
 
 @dataclass(frozen=True, slots=True)
 class PeerLeft:
-    """A peer connection ended."""
+    """A peer connection ended; `peer_id` is empty when it ended before the peer named itself."""
 
     info_hash: InfoHash
     address: str
     reason: str
+    peer_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,8 +145,8 @@ class _Draft:
                 self._events.append(ev.PieceHashFailed(info_hash, index))
             case f.PeerJoined(info_hash, address):
                 self._events.append(ev.PeerConnected(info_hash, address))
-            case f.PeerLeft(info_hash, address, reason):
-                self._events.append(ev.PeerDisconnected(info_hash, address, reason))
+            case f.PeerLeft(info_hash, address, reason, peer_id):
+                self._events.append(ev.PeerDisconnected(info_hash, address, reason, peer_id))
             case (
                 f.DownloadFinished()
                 | f.CacheFlushed()

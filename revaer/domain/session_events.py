@@ -115,7 +115,8 @@ class PeerEvent:
 
     Attributes:
         peer_addr: `host:port`.
-        peer_id: how the peer names itself; empty when that is not known.
+        peer_id: how the peer names itself, as in `-LT2110-VuVX3aW4aZ.v`, with bytes that are no
+            printable ASCII as `%XX`; empty when that is not known, as when it is only just called.
     """
 
     peer_addr: str
@@ -359,8 +360,8 @@ class Translator:
                 )
             case ev.PeerConnected(info_hash, address):
                 yield SessionEvent(PEER_CONNECTED, info_hash, PeerEvent(address, ""))
-            case ev.PeerDisconnected(info_hash, address):
-                yield SessionEvent(PEER_DISCONNECTED, info_hash, PeerEvent(address, ""))
+            case ev.PeerDisconnected(info_hash, address, _, peer_id):
+                yield SessionEvent(PEER_DISCONNECTED, info_hash, PeerEvent(address, peer_id))
             case ev.TrackerSucceeded(info_hash, url, peers):
                 yield SessionEvent(TRACKER_SUCCESS, info_hash, TrackerEvent(url, peers, ""))
             case ev.TrackerFailed(info_hash, url, message):

@@ -13,6 +13,7 @@ from revaer.domain.engine_input import (
     check_web_seeds,
 )
 from revaer.domain.errors import ConflictError, InvalidInputError
+from revaer.domain.redaction import redacted
 
 TRACKER_SCHEMES: Final = ("http", "https", "udp", "ws", "wss")
 WEB_SEED_SCHEMES: Final = ("http", "https")
@@ -127,25 +128,6 @@ def without_web_seeds(known: Sequence[str], urls: Iterable[str]) -> tuple[str, .
     return tuple(url for url in known if url not in gone)
 
 
-def redacted(url: str) -> str:
-    """An address without what may be secret in it: passkeys stand in path, query and user name.
-
-    `https://tracker.example:443/a1b2c3/announce` becomes `https://tracker.example:443/…`.
-    """
-    try:
-        parts = urlsplit(url.strip())
-        host = parts.hostname or ""
-        port = parts.port
-    except ValueError:
-        return "an address that cannot be read"
-    host = "".join(char for char in host if char.isprintable())
-    if not parts.scheme or not host:
-        return "an address that cannot be read"
-    shown = f"[{host}]" if ":" in host else host
-    where = f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")
-    return f"{where}/…" if parts.path not in {"", "/"} or parts.query else where
-
-
 def _checked(url: str, what: str, schemes: Sequence[str]) -> str:
     url = url.strip(" ")
     shown = redacted(url)
@@ -164,7 +146,11 @@ def _checked(url: str, what: str, schemes: Sequence[str]) -> str:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise InvalidInputError(f"{what} {shown} is not a usable URL: {error}") from error
+        # The error's own text repeats parts of the address.
+        raise InvalidInputError(
+            f"{what} {shown} is not a usable URL; write scheme, host and port, such as "
+            "https://tracker.example:443/announce"
+        ) from error
     if parts.scheme not in schemes:
         raise InvalidInputError(
             f"{what} {shown} has the scheme {parts.scheme!r}; write one of {', '.join(schemes)}"

@@ -182,6 +182,17 @@ def full_fault(path: str, *, needed: int, free_bytes: int | None = None) -> Faul
     )
 
 
+def blocked_fault(what: str) -> Fault:
+    """Say what keeps files from being made.
+
+    Args:
+        what: a path and what is wrong with it.
+    """
+    return Fault(
+        FaultCode.UNWRITABLE, f"{what}; choose a place that can hold the files, or mend this one"
+    )
+
+
 def unwritable_fault(fault: Fault) -> Fault:
     """Add that nobody has to resume it."""
     return Fault(fault.code, f"{fault.message}; it is tried again by itself")

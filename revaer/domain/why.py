@@ -1,7 +1,6 @@
 """What keeps a torrent from progressing, in the order in which it is worth looking at. Pure."""
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -9,8 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from revaer.domain.details import TrackerInfo, TrackerState
 from revaer.domain.ids import UNLIMITED, BytesPerSecond
-from revaer.domain.plain_text import escaped
-from revaer.domain.source_urls import redacted
+from revaer.domain.redaction import redacted, without_secrets
 from revaer.domain.torrent import (
     Activity,
     Phase,
@@ -22,8 +20,6 @@ from revaer.domain.torrent import (
 TINY_LIMIT: Final = BytesPerSecond(20 * 1024)
 """20 KiB/s: below this a limit looks like a standstill, and is most often a wrong unit."""
 
-_URL: Final = re.compile(r"\b(?:https?|udp|wss?)://\S+", re.IGNORECASE)
-_SHORTEST_SECRET: Final = 8
 _NAMED_TRACKERS: Final = 3
 
 
@@ -108,22 +104,6 @@ def why(record: TorrentRecord, circumstances: Circumstances) -> tuple[Reason, ..
     if standing:
         return (*standing, _complete(record)) if record.is_complete else standing
     return tuple(_running(record, circumstances))
-
-
-def without_secrets(text: str, urls: Iterable[str] = ()) -> str:
-    """A tracker's own words without the passkeys that it may repeat, and harmless on a screen.
-
-    Args:
-        text: what the tracker said.
-        urls: the announce addresses whose parts may be secret.
-    """
-    text = _URL.sub(lambda match: redacted(match[0]), text)
-    for url in urls:
-        shown = redacted(url)
-        for part in re.split(r"[/?&=:#@]", url):
-            if len(part) >= _SHORTEST_SECRET and part not in shown:
-                text = text.replace(part, "…")
-    return escaped(text)
 
 
 def _standing_still(record: TorrentRecord, circumstances: Circumstances) -> Iterator[Reason]:

@@ -30,6 +30,8 @@ class EngineTorrent:
         spec: what was asked for; `stop_reason`, `priorities`, limits, sequential mode and queueing
             are applied before the torrent moves a byte.
         metainfo_data: the torrent file's bytes where known, else None (a magnet).
+        metainfo: what `describe` said of `metainfo_data`, where somebody asked: spares the engine a
+            second reading.
         blob: the engine's own resume data, or None.
         recheck: read all files again even though the blob looks sound.
         is_absent: the files cannot be looked at now: take the blob's word for them, and touch
@@ -39,6 +41,7 @@ class EngineTorrent:
 
     spec: TorrentSpec
     metainfo_data: bytes | None = field(default=None, repr=False)
+    metainfo: Metainfo | None = field(default=None, repr=False)
     blob: bytes | None = field(default=None, repr=False)
     recheck: bool = False
     is_absent: bool = False

@@ -1,6 +1,6 @@
 """Takes over what an engine runs already, and brings it to what is asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from revaer.domain import facts as f
@@ -26,9 +26,19 @@ _CHECKING = frozenset({Activity.CHECKING, Activity.CHECKING_RESUME})
 
 
 def adopt(
-    parts: SessionParts, reports: ReportDesk, stored: StoredTorrent
+    parts: SessionParts,
+    reports: ReportDesk,
+    stored: StoredTorrent,
+    realpath: Callable[[str], str],
 ) -> Iterator[f.TorrentFact]:
-    """A torrent that kept running while its session actor was replaced."""
+    """A torrent that kept running while its session actor was replaced.
+
+    Args:
+        parts: the session's.
+        reports: acts on what is found.
+        stored: what is asked for.
+        realpath: follows symbolic links, without waiting for a disk that does not answer.
+    """
     info_hash = stored.spec.info_hash
     metainfo = parts.engine.metainfo(info_hash)
     report = parts.fresh(info_hash)
@@ -47,7 +57,7 @@ def adopt(
     else:
         spec, fault = stored.spec, None
         if metainfo is not None:
-            spec, fault = verdict(parts, spec, metainfo.files)
+            spec, fault = verdict(parts, spec, metainfo.files, realpath)
         if fault is not None:
             parts.engine.pause(info_hash)
             yield f.FaultRaised(info_hash, fault)
@@ -96,11 +106,14 @@ def keep_unstored(parts: SessionParts, reports: ReportDesk) -> Iterator[f.Torren
 
 
 def verdict(
-    parts: SessionParts, spec: TorrentSpec, files: tuple[FileEntry, ...]
+    parts: SessionParts,
+    spec: TorrentSpec,
+    files: tuple[FileEntry, ...],
+    realpath: Callable[[str], str],
 ) -> tuple[TorrentSpec, Fault | None]:
     """Judge a file list that nobody has judged in this generation; a choice of files is kept."""
     try:
-        priorities = parts.judge(spec, files)
+        priorities = parts.judge(spec, files, realpath=realpath)
     except (PathRefusedError, SelectionError) as error:
         return spec, fault_of(error)
     if priorities != spec.priorities:

@@ -2,7 +2,9 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from revaer.domain.errors import ClosedError
@@ -38,7 +40,27 @@ _LIFE: Final = (
 )
 
 Callback: TypeAlias = Callable[[SessionEvent], object]
-Waiting: TypeAlias = Event | SessionEvent
+
+
+@dataclass(frozen=True, slots=True)
+class _Farewell:
+    """These have heard all that concerns them."""
+
+    subscriptions: tuple["CallbackSubscription", ...]
+
+
+Waiting: TypeAlias = Event | SessionEvent | _Farewell
+
+
+class Place:
+    """Kept in a queue for events that are told before all that come after it."""
+
+    __slots__ = ("events",)
+
+    def __init__(self) -> None:
+        """Made by `EventQueue.reserve`."""
+        self.events: tuple[Waiting, ...] | None = None
+        """None while it is not known what goes here; what comes after waits for that."""
 
 
 class EventQueue:
@@ -46,7 +68,7 @@ class EventQueue:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         """Start empty; `capacity` is at least 1."""
-        self._items: deque[Waiting] = deque(maxlen=capacity)
+        self._items: deque[Waiting | Place] = deque(maxlen=capacity)
         self._changed = threading.Condition(threading.Lock())
         self._is_closed = False
         self.dropped = 0
@@ -62,15 +84,42 @@ class EventQueue:
                 self._items.append(item)
             self._changed.notify()
 
-    def take(self, timeout_s: float) -> list[Waiting] | None:
-        """Everything that waits; empty when nothing came in time, None once closed and empty."""
+    def reserve(self) -> Place:
+        """Keep a place, which has to be filled."""
+        place = Place()
         with self._changed:
-            self._changed.wait_for(lambda: self._items or self._is_closed, timeout_s)
+            if not self._is_closed:
+                self.dropped += len(self._items) == self._items.maxlen
+                self._items.append(place)
+        return place
+
+    def fill(self, place: Place, events: Iterable[Waiting]) -> None:
+        """Put events, or none, where a place was kept."""
+        with self._changed:
+            place.events = tuple(events)
+            self._changed.notify()
+
+    def take(self, timeout_s: float) -> list[Waiting] | None:
+        """What waits, up to a place that is not filled yet; None once closed and empty.
+
+        Empty when nothing came in time. Once closed no place is waited for.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_closed or self._has_some(), timeout_s)
             if not self._items and self._is_closed:
                 return None
-            taken = list(self._items)
-            self._items.clear()
+            taken: list[Waiting] = []
+            while (self._is_closed and self._items) or self._has_some():
+                item = self._items.popleft()
+                if isinstance(item, Place):
+                    taken += item.events or ()
+                else:
+                    taken.append(item)
             return taken
+
+    def _has_some(self) -> bool:
+        first = self._items[0] if self._items else None
+        return first.events is not None if isinstance(first, Place) else first is not None
 
     def close(self) -> None:
         """Take nothing in any more; what waits can still be taken."""
@@ -188,6 +237,28 @@ class Dispatcher:
         if self._subscriptions:
             self._queue.put(events)
 
+    @contextmanager
+    def telling_first(self) -> Iterator[list[SessionEvent]]:
+        """Keep a place for what the block appends: told before all that happens meanwhile.
+
+        What comes after it waits until the block ends.
+        """
+        events: list[SessionEvent] = []
+        if not self._subscriptions:
+            yield events
+            self.tell(*events)
+            return
+        place = self._queue.reserve()
+        try:
+            yield events
+        finally:
+            self._queue.fill(place, events)
+
+    def retire(self, subscriptions: Iterable[CallbackSubscription]) -> None:
+        """Call these no more once they have heard what waits now."""
+        if self._subscriptions:
+            self._queue.put([_Farewell(tuple(subscriptions))])
+
     def torrents_moved(self) -> None:
         """The owner has other torrents than before."""
         with self._lock:
@@ -272,12 +343,27 @@ class Dispatcher:
             if dropped > self._told_dropped:
                 log.warning("events_dropped", lost=dropped - self._told_dropped)
                 self._told_dropped = dropped
-            for event in self._translator.translate(batch):
-                self._call(event)
+            self._tell_all(batch)
             for event in self._when_idle():
                 self._call(event)
             if not batch and self._feed.is_closed:
                 break  # freed under its owner, who may never close it
+
+    def _tell_all(self, batch: Sequence[Waiting]) -> None:
+        events: list[Event | SessionEvent] = []
+        for item in batch:
+            if isinstance(item, _Farewell):
+                self._call_all(events)
+                events.clear()
+                for subscription in item.subscriptions:
+                    subscription.unsubscribe()
+            else:
+                events.append(item)
+        self._call_all(events)
+
+    def _call_all(self, events: Sequence[Event | SessionEvent]) -> None:
+        for event in self._translator.translate(events):
+            self._call(event)
 
     def _call(self, event: SessionEvent) -> None:
         for subscription in self._subscriptions:
@@ -286,4 +372,4 @@ class Dispatcher:
             try:
                 subscription.callback(event)
             except BaseException:  # a stranger's code must not end this thread
-                log.exception("callback_failed", name=event.name, info_hash=event.info_hash)
+                log.exception("callback_failed", told=event.name, info_hash=event.info_hash)

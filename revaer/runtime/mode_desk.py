@@ -100,11 +100,19 @@ class ModeDesk:
         Force starting is done by the command desk, because it resumes.
         """
         parts = self._parts
+        engine, info_hash = parts.engine, spec.info_hash
         spec = replace(spec, force_start=force_start)
+        runs = spec.stop_reason is StopReason.NONE and not self._is_in_trouble(info_hash)
+        metainfo = engine.metainfo(info_hash) if runs else None
+        record = parts.board.get(info_hash)
+        is_new = metainfo is not None and (record is None or record.metainfo is None)
+        if metainfo is not None and is_new:  # the report of it may still be on its way
+            spec = replace(spec, priorities=parts.judge(spec, metainfo.files))
         parts.keep(spec)
-        if spec.stop_reason is StopReason.NONE and not self._is_in_trouble(spec.info_hash):
-            is_judged = parts.engine.metainfo(spec.info_hash) is not None
-            parts.engine.resume(spec.info_hash, forced=force_start, is_judged=is_judged)
+        if is_new and spec.priorities:
+            engine.prioritize(info_hash, spec.priorities)
+        if runs:
+            engine.resume(info_hash, forced=force_start, is_judged=metainfo is not None)
         return Outcome(
             spec.info_hash, (SpecChanged(spec.info_hash, spec), parts.fresh(spec.info_hash))
         )

@@ -32,15 +32,15 @@ def tell(parts: SessionParts, info_hash: InfoHash, reason: str) -> None:
 
 def read_catalog(
     catalog: TorrentCatalog | None, only: AbstractSet[InfoHash] | None
-) -> dict[InfoHash, CatalogEntry]:
-    """What the catalog says; nothing while there is none, or it is away."""
+) -> dict[InfoHash, CatalogEntry] | None:
+    """What the catalog says: nothing where there is none, None while nobody can tell."""
     if catalog is None:
         return {}
     try:
         entries = catalog.load()
     except UnavailableError as error:
         log.warning("catalog_not_read", cause=str(error))
-        return {}
+        return None
     return {
         entry.spec.info_hash: entry
         for entry in entries

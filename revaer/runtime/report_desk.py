@@ -193,8 +193,9 @@ class ReportDesk:
         wanted = wanted_files(spec, metainfo)
         files = self._files(info_hash)
         whole = all(files.files_done[entry.index] >= entry.size_bytes for entry in wanted)
-        if not wanted or not whole:
-            # more was chosen a moment ago: the engine is finished with less than is asked of it
+        if not wanted or not whole or spec.save_path in parts.silent_places:
+            # More was chosen a moment ago: the engine is finished with less than is asked of it.
+            # Or the disk does not answer: it is looked at again within a minute.
             self._awaiting_flush.discard(info_hash)
             return (report, files)
         missing = parts.files.missing(spec.save_path, wanted)

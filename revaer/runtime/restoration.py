@@ -1,6 +1,6 @@
 """Brings the engine to what the store says: at a start, and when a new session actor adopts it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from revaer.domain import facts as f
@@ -35,7 +35,7 @@ from revaer.runtime.reconciling import (
 )
 from revaer.runtime.relocation import Settled, remember
 from revaer.runtime.report_desk import ReportDesk
-from revaer.runtime.session_parts import SessionParts, chosen_files
+from revaer.runtime.session_parts import SessionParts, wanted_files
 from revaer.runtime.start_look import StartLook
 
 log = logger(__name__)
@@ -52,22 +52,29 @@ def restore(
     restored: Restored,
     *,
     is_adopted: bool,
-    catalog: Mapping[InfoHash, CatalogEntry] | None = None,
+    catalog: Mapping[InfoHash, CatalogEntry] | None,
 ) -> tuple[f.TorrentFact, ...]:
     """Run every stored torrent, finish every buried one, rebuild those that only the catalog knows.
 
     One torrent that cannot be run becomes a record with a fault; it never keeps the others back.
     Whatever was damaged, or differs, is mended and told of.
 
+    Args:
+        parts: the session's.
+        reports: acts on what is found.
+        restored: what the store says.
+        is_adopted: the engine may run torrents already.
+        catalog: what another record says; None while it is away, when it may remember anything.
+
     Returns:
         What the board is to show.
     """
-    catalog = catalog or {}
     for problem in restored.problems:
         log.warning("resume_store_damage", problem=problem)
     for tombstone in restored.tombstones:
-        is_remembered = tombstone.stored.spec.info_hash in catalog
+        is_remembered = catalog is None or tombstone.stored.spec.info_hash in catalog
         _finish_removal(parts, reports, tombstone, is_remembered=is_remembered)
+    catalog = catalog or {}
     facts: list[f.TorrentFact] = []
     look = StartLook(parts.files, parts.clock)
     must_recheck = restored.must_recheck_incomplete
@@ -76,7 +83,7 @@ def restore(
         entry = catalog.get(damaged.spec.info_hash)
         stored = filled_in(damaged, entry)
         if is_adopted and parts.engine.knows(stored.spec.info_hash):
-            facts.extend(_bring_in(parts, stored, adopt(parts, reports, stored)))
+            facts.extend(_bring_in(parts, stored, adopt(parts, reports, stored, look.realpath)))
         else:
             run = _run(parts, reports, look, stored, recheck=must_recheck)
             facts.extend(_bring_in(parts, stored, run))
@@ -97,12 +104,13 @@ def run_without_store(
     reports: ReportDesk,
     *,
     is_adopted: bool,
-    catalog: Mapping[InfoHash, CatalogEntry],
+    catalog: Mapping[InfoHash, CatalogEntry] | None,
 ) -> tuple[f.TorrentFact, ...]:
     """Go on with what the board and the catalog know; the store says what holds when it is back.
 
     Nothing can be stored meanwhile, so nothing that was asked for can change.
     """
+    catalog = catalog or {}
     facts: list[f.TorrentFact] = []
     for record in parts.board.records():
         info_hash = record.info_hash
@@ -174,8 +182,8 @@ def _run(
     """Add a torrent, at a standstill where its file list or its storage is not as it should be."""
     info_hash = stored.spec.info_hash
     settled = _settled(parts, reports, stored)
-    stored = replace(stored, spec=settled.spec)
-    spec, fault, files = _judged(parts, stored)
+    stored = stored if settled.spec is stored.spec else replace(stored, spec=settled.spec)
+    spec, fault, described = _judged(parts, stored, look.realpath)
     if fault is not None:
         spec = _called_off(parts, spec, settled)
     # Resume data may carry a file list that nobody has judged: then it waits, too.
@@ -184,17 +192,17 @@ def _run(
     if fault is None and settled.fault is not None:
         hold = Hold(fault=settled.fault, must_check=True, since=parts.clock())
     elif fault is None and not is_unjudged:
-        chosen = chosen_files(replace(spec, renames=settled.lying), files)
+        chosen = _chosen(_with_renames(spec, settled), described)
         has_blob = stored.blob is not None
         hold = look.hold_for(spec, chosen, has_blob=has_blob, recheck=recheck)
     stands = spec if fault is None and hold is None and not is_unjudged else _standing(spec)
     if fault is not None:
-        # A file of no bytes is made as soon as it is wanted, also at a standstill.
-        stands = replace(stands, priorities=(0,) * len(files))
+        stands = _wanting_nothing(stands, described)
     metainfo = parts.engine.add(
         EngineTorrent(
-            spec=replace(stands, renames=settled.lying),
+            spec=_with_renames(stands, settled),
             metainfo_data=stored.metainfo_data,
+            metainfo=described,
             blob=stored.blob,
             recheck=recheck and spec.completed_at == NEVER,
             is_absent=hold is not None,
@@ -243,20 +251,35 @@ def _metainfo_of(parts: SessionParts, stored: StoredTorrent) -> Metainfo | None:
     return parts.engine.describe(MetainfoSource(stored.metainfo_data)).metainfo
 
 
+def _with_renames(spec: TorrentSpec, settled: Settled) -> TorrentSpec:
+    """What is asked for, with the files where they lie; nearly all lie where they were asked to."""
+    return spec if spec.renames == settled.lying else replace(spec, renames=settled.lying)
+
+
+def _chosen(spec: TorrentSpec, metainfo: Metainfo | None) -> Sequence[FileEntry]:
+    return () if metainfo is None else wanted_files(spec, metainfo)
+
+
+def _wanting_nothing(spec: TorrentSpec, metainfo: Metainfo | None) -> TorrentSpec:
+    """A file of no bytes is made as soon as it is wanted, also at a standstill."""
+    return replace(spec, priorities=(0,) * (0 if metainfo is None else len(metainfo.files)))
+
+
 def _standing(spec: TorrentSpec) -> TorrentSpec:
-    return replace(spec, stop_reason=StopReason.USER)
+    is_standing = spec.stop_reason is StopReason.USER
+    return spec if is_standing else replace(spec, stop_reason=StopReason.USER)
 
 
 def _judged(
-    parts: SessionParts, stored: StoredTorrent
-) -> tuple[TorrentSpec, Fault | None, tuple[FileEntry, ...]]:
+    parts: SessionParts, stored: StoredTorrent, realpath: Callable[[str], str]
+) -> tuple[TorrentSpec, Fault | None, Metainfo | None]:
     """Judge a stored file list again, however it came to be stored; answers with the list, too."""
     if stored.metainfo_data is None:
-        return stored.spec, None, ()
+        return stored.spec, None, None
     description = parts.engine.describe(MetainfoSource(stored.metainfo_data))
     if description.metainfo is None:
-        return stored.spec, None, ()
-    spec, files = stored.spec, description.metainfo.files
+        return stored.spec, None, None
+    spec = stored.spec
     if stored.is_by_default:
         spec = replace(
             spec,
@@ -267,7 +290,8 @@ def _judged(
             added_at=parts.now(),
         )
         remember(parts, spec)
-    return *verdict(parts, spec, files), files
+    metainfo = description.metainfo
+    return *verdict(parts, spec, metainfo.files, realpath), metainfo
 
 
 def _finish_removal(
@@ -275,7 +299,7 @@ def _finish_removal(
 ) -> None:
     """Carry out a removal that was promised; deleting files needs the engine to know them once.
 
-    The tombstone of one that the catalog remembers stays: else that would bring it back.
+    The tombstone of one that the catalog (may) remember stays: else that would bring it back.
     """
     stored = tombstone.stored
     info_hash = stored.spec.info_hash

@@ -1,5 +1,6 @@
 """What the desks and watches of the session share."""
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -54,6 +55,8 @@ class SessionParts:
     publish: Publisher
     roster: Roster = field(default_factory=Roster)
     holds: Holds = field(default_factory=Holds)
+    silent_places: set[str] = field(default_factory=set)
+    """Save paths that do not answer: a look at a file there would hold the session up."""
     saver: Saver
     has_catalog: bool = False
 
@@ -79,8 +82,19 @@ class SessionParts:
             )
         return spec
 
-    def judge(self, spec: TorrentSpec, files: Sequence[FileEntry]) -> tuple[int, ...]:
+    def judge(
+        self,
+        spec: TorrentSpec,
+        files: Sequence[FileEntry],
+        *,
+        realpath: Callable[[str], str] = os.path.realpath,
+    ) -> tuple[int, ...]:
         """Decide on a file list before a byte of it is written: the priorities, or a refusal.
+
+        Args:
+            spec: what is asked for.
+            files: as the metadata names them.
+            realpath: follows symbolic links; that of a start remembers, and waits for no dead disk.
 
         Raises:
             PathRefusedError: a file would lie outside the save path or in a reserved place, or the
@@ -88,8 +102,8 @@ class SessionParts:
             SelectionError: the rules leave nothing to download.
         """
         files = renamed(tuple(files), spec.renames)
-        self.policy.resolve(spec.save_path)
-        self.policy.check_files(spec.save_path, files)
+        self.policy.resolve(spec.save_path, realpath=realpath)
+        self.policy.check_files(spec.save_path, files, realpath=realpath)
         if spec.priorities or spec.selection.is_empty:
             return spec.priorities
         return priorities_for(spec.selection, files)
@@ -150,11 +164,7 @@ def fault_of(refusal: PathRefusedError | SelectionError) -> Fault:
 
 def wanted_files(spec: TorrentSpec, metainfo: Metainfo) -> Sequence[FileEntry]:
     """The files that are downloaded, where they lie now; padding never reaches the disk."""
-    return chosen_files(spec, metainfo.files)
-
-
-def chosen_files(spec: TorrentSpec, files: tuple[FileEntry, ...]) -> Sequence[FileEntry]:
-    """As `wanted_files`, of a list that is not part of a record yet."""
+    files = metainfo.files
     priorities = spec.priorities or (1,) * len(files)
     return [
         entry

@@ -5,6 +5,7 @@ missing it drops what it knew of them, makes empty files and folders in the moun
 to download anew.
 """
 
+import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -30,6 +31,11 @@ R = TypeVar("R")
 PATIENCE_S = 5.0
 """A disk that is asleep wakes within this time; one that does not answer counts as absent."""
 
+LEAST_PATIENCE_S = 0.05
+"""After each silence half as long is waited, down to this: hundreds of save paths on one dead
+network disk must not use up the session's time to start. Who is counted as absent by mistake goes
+on unchecked once the probe has looked."""
+
 
 class StartLook:
     """Decides which torrents are held from their start on.
@@ -44,11 +50,14 @@ class StartLook:
         clock: Callable[[], float],
         *,
         patience_s: float = PATIENCE_S,
+        realpath: Callable[[str], str] = os.path.realpath,
     ) -> None:
         """No thread is started before the first look."""
         self._files = files
         self._clock = clock
         self._patience_s = patience_s
+        self._follow = realpath
+        self._real: dict[str, str] = {}
         self._places: dict[str, PlaceSeen] = {}
         self._looker: _Looker | None = None
 
@@ -85,6 +94,20 @@ class StartLook:
             return None
         return self._hold(Hold(fault=fault, is_doubt=True))
 
+    def realpath(self, path: str) -> str:
+        """Follow symbolic links, once per path: most torrents lie in a few directories.
+
+        What does not answer counts as absent and is taken as it is: a save path had no links left
+        when it was stored.
+        """
+        real = self._real.get(path)
+        if real is None:
+            found = self._look(lambda: self._follow(path))
+            if found is None:
+                self._places[path] = _silent(path)
+            real = self._real[path] = path if found is None else found
+        return real
+
     def end(self) -> None:
         """Let the thread go."""
         if self._looker is not None:
@@ -115,9 +138,10 @@ class StartLook:
             self._looker = _Looker()
         errand = _Errand(look)
         self._looker.errands.put(errand)
-        if not errand.is_done.wait(self._patience_s):
+        if not errand.is_open.acquire(timeout=self._patience_s):
             self._looker.end()
             self._looker = None
+            self._patience_s = max(self._patience_s / 2, min(self._patience_s, LEAST_PATIENCE_S))
             return None
         if errand.error is not None:
             raise errand.error
@@ -136,14 +160,18 @@ class _Errand(Generic[R]):
     look: Callable[[], R]
     found: R | None = None
     error: Exception | None = None
-    is_done: threading.Event = field(default_factory=threading.Event)
+    is_open: threading.Lock = field(default_factory=threading.Lock)
+    """Held until the errand is done; an `Event` costs several times as much."""
+
+    def __post_init__(self) -> None:
+        self.is_open.acquire()
 
     def run(self) -> None:
         try:
             self.found = self.look()
         except Exception as error:  # noqa: BLE001 raised again where it is waited for
             self.error = error
-        self.is_done.set()
+        self.is_open.release()
 
 
 class _Looker:

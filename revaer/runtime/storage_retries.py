@@ -1,6 +1,7 @@
 """Tries again what could not be written: when there is room, or nothing in the way any more."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from revaer.domain.errors import TorrentNotFoundError
@@ -8,12 +9,13 @@ from revaer.domain.facts import FaultCleared, FaultRaised, TorrentFact
 from revaer.domain.ids import InfoHash
 from revaer.domain.storage import (
     PlaceSeen,
+    blocked_fault,
     full_fault,
     has_room,
     needed_bytes,
     unwritable_fault,
 )
-from revaer.domain.torrent import Fault, FaultCode
+from revaer.domain.torrent import Fault, FaultCode, TorrentRecord
 from revaer.ports.logs import logger
 from revaer.runtime.session_parts import SessionParts
 
@@ -28,6 +30,9 @@ libtorrent itself would try again after 600 s."""
 
 CONFIRM_S = 2.0
 """A torrent that did not fail again for this long is well."""
+
+REFUSING_S = 10.0
+"""The report of why a torrent writes nothing comes within this time, or never."""
 
 REMEMBER_S = 60.0
 """A torrent that fails again within this time goes on with the delay that it had reached."""
@@ -54,6 +59,7 @@ class StorageRetries:
         """Nothing has failed yet."""
         self._parts = parts
         self._troubles: dict[InfoHash, _Trouble] = {}
+        self._refusing: dict[InfoHash, float] = {}
 
     def full_places(self) -> Iterator[str]:
         """Save paths whose disk is full."""
@@ -103,6 +109,24 @@ class StorageRetries:
         if info_hash not in self._troubles:
             self._troubles[info_hash] = _Trouble(code)
 
+    def refuse(self, torrents: Iterable[InfoHash]) -> None:
+        """Have those that write nothing, for a reason that nobody heard, fail again or go on.
+
+        The report may have died with a session actor, and libtorrent's own try comes after ten
+        minutes, or never for a torrent that was forced to start.
+        """
+        now = self._parts.clock()
+        due = {one: self._refusing.get(one, now + REFUSING_S) for one in torrents}
+        for info_hash, due_at in due.items():
+            if due_at > now or info_hash in self._troubles:
+                continue
+            due[info_hash] = now + LONGEST_DELAY_S
+            with suppress(TorrentNotFoundError):
+                if self._parts.engine.status(info_hash).in_upload_mode:
+                    log.warning("torrent_writes_again", info_hash=info_hash)
+                    self._parts.engine.retry_storage(info_hash)
+        self._refusing = due
+
     def place_seen(self, seen: PlaceSeen) -> Iterator[TorrentFact]:
         """Try again what wanted room at this place, where there is enough now."""
         for info_hash, trouble in tuple(self._troubles.items()):
@@ -129,6 +153,14 @@ class StorageRetries:
         if trouble is not None and trouble.code is FaultCode.UNWRITABLE:
             self._try(info_hash, trouble)
 
+    def in_the_way(self, record: TorrentRecord, obstacle: str) -> Iterator[TorrentFact]:
+        """Name what a look found, where the engine said something else or nothing of use."""
+        trouble = self._troubles.get(record.info_hash)
+        if trouble is None or trouble.code is not FaultCode.UNWRITABLE or record.fault is None:
+            return
+        if obstacle.rpartition(": ")[2] not in record.fault.message:
+            yield FaultRaised(record.info_hash, unwritable_fault(blocked_fault(obstacle)))
+
     def tick(self) -> Iterable[TorrentFact]:
         """Say which retries have held."""
         now = self._parts.clock()
@@ -140,11 +172,16 @@ class StorageRetries:
             if trouble.trying_since is None or now - trouble.trying_since < CONFIRM_S:
                 continue
             trouble.trying_since = None
-            record = self._parts.board.get(info_hash)
-            if record is None or record.status.error or record.status.in_upload_mode:
+            try:
+                report = self._parts.fresh(info_hash)  # what is finished is reported seldom
+            except TorrentNotFoundError:
+                self.forget(info_hash)
+                continue
+            if report.status.error or report.status.in_upload_mode:
                 continue  # failed, and its report is on the way
             trouble.well_since = now
             log.info("storage_well_again", info_hash=info_hash, cause=trouble.code.value)
+            yield report
             yield FaultCleared(info_hash)
 
     def _is_waiting(self, trouble: _Trouble) -> bool:

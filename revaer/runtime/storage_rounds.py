@@ -22,7 +22,7 @@ PATROL_FILES = 200
 """Files of complete torrents that one round looks at: 3 us each while their names are cached."""
 
 CENSUS_S = 30.0
-"""A torrent whose first byte arrived counts as having data after this long at the latest."""
+"""All torrents are walked over this often, whatever the board says of changes."""
 
 _CHECKING = frozenset({Activity.CHECKING, Activity.CHECKING_RESUME})
 
@@ -35,8 +35,10 @@ _CENSUS_BITS = sum(
         "spec.save_path",
         "spec.moving_to",
         "status.activity",
+        "status.in_upload_mode",
     )
 )
+_DONE_BIT = FIELD_BITS["status.done_bytes"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,6 +52,7 @@ class Round:
         owners: those of them that had bytes there.
         held: save paths of torrents that wait for their storage to come back.
         troubled: torrents that are held, or have a fault of the storage.
+        refusing: torrents that write nothing, and nobody has heard why.
         specs: what was asked of each torrent whose files are looked at.
         places: save paths asked about.
         files: files asked about.
@@ -63,6 +66,7 @@ class Round:
     owners: dict[str, frozenset[InfoHash]] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
     troubled: list[TorrentRecord] = field(default_factory=list)
+    refusing: list[InfoHash] = field(default_factory=list)
     specs: dict[InfoHash, TorrentSpec] = field(default_factory=dict)
     places: tuple[str, ...] = ()
     files: tuple[FilesAsked, ...] = ()
@@ -85,7 +89,9 @@ class _Census:
     by_place: dict[str, list[InfoHash]] = field(default_factory=dict)
     owners: dict[str, frozenset[InfoHash]] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
+    with_data: set[InfoHash] = field(default_factory=set)
     troubled: list[InfoHash] = field(default_factory=list)
+    refusing: list[InfoHash] = field(default_factory=list)
     whole: list[InfoHash] = field(default_factory=list)
 
 
@@ -122,6 +128,7 @@ class StorageRounds:
             owners=census.owners,
             held=census.held,
             troubled=list(self._records(census.troubled)),
+            refusing=census.refusing,
         )
         plan.places = self._next_places(plan)
         plan.waiting = dict.fromkeys(plan.places)
@@ -135,10 +142,22 @@ class StorageRounds:
         changes = self._board.changes_since(census.revision)
         if changes is None or changes.removed:
             return True
-        if any(mask & _CENSUS_BITS for mask in changes.changed.values()):
+        if any(self._is_news(info_hash, mask) for info_hash, mask in changes.changed.items()):
             return True
         census.revision = changes.revision
         return False
+
+    def _is_news(self, info_hash: InfoHash, mask: int) -> bool:
+        """Whether a change makes another place or another trouble of a torrent's.
+
+        Bytes come all the time; only the first ones say something new.
+        """
+        if mask & _CENSUS_BITS:
+            return True
+        if not mask & _DONE_BIT:
+            return False
+        record = self._board.get(info_hash)
+        return record is None or has_data(record) != (info_hash in self._census.with_data)
 
     def _take_census(self, now: float) -> _Census:
         revision = self._board.revision  # before the records: nothing falls between
@@ -146,11 +165,13 @@ class StorageRounds:
         owners: dict[str, list[InfoHash]] = {}
         for record in self._board.records():
             info_hash = record.info_hash
+            if has_data(record):
+                census.with_data.add(info_hash)
             if record.metainfo is None or self._roster.find(info_hash) is None:
                 continue
             path = record.spec.save_path
             census.by_place.setdefault(path, []).append(info_hash)
-            if has_data(record):
+            if info_hash in census.with_data:
                 owners.setdefault(path, []).append(info_hash)
             hold = self._holds.find(info_hash)
             if hold is not None and hold.fault.code is FaultCode.STORAGE_ABSENT:
@@ -158,8 +179,11 @@ class StorageRounds:
             fault = record.fault
             if hold is not None or (fault is not None and fault.code in STORAGE_FAULTS):
                 census.troubled.append(info_hash)
-            elif fault is None and record.is_verified:
-                census.whole.append(info_hash)
+            elif fault is None:
+                if record.is_verified:
+                    census.whole.append(info_hash)
+                if record.status.in_upload_mode:
+                    census.refusing.append(info_hash)
         census.owners = {path: frozenset(ids) for path, ids in owners.items()}
         return census
 

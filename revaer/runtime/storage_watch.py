@@ -8,7 +8,12 @@ files of the torrents in trouble, and about those of a few complete ones in turn
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from revaer.domain.commands import RecheckTorrent, ResumeTorrent, TorrentCommand
+from revaer.domain.commands import (
+    RecheckTorrent,
+    ResumeTorrent,
+    SetForceStart,
+    TorrentCommand,
+)
 from revaer.domain.errors import TorrentNotFoundError
 from revaer.domain.facts import (
     Fact,
@@ -17,7 +22,7 @@ from revaer.domain.facts import (
     ResumeRejected,
     TorrentFact,
 )
-from revaer.domain.ids import InfoHash
+from revaer.domain.ids import NEVER, InfoHash
 from revaer.domain.storage import (
     HELD_FAULTS,
     Absence,
@@ -26,6 +31,7 @@ from revaer.domain.storage import (
     PlaceSeen,
     absence,
     absent_fault,
+    blocked_fault,
     missing_fault,
 )
 from revaer.domain.torrent import (
@@ -47,6 +53,9 @@ log = logger(__name__)
 
 COMPONENT = "storage"
 PERIOD_S = 3.0
+SLOW_AFTER_S = 2.0
+"""A place that has not answered for this long is not looked at by the session itself."""
+
 SILENT_AFTER_S = 15.0
 ASK_AGAIN_S = 60.0
 """A probe that died took its question along; one that hangs takes only the newest."""
@@ -95,6 +104,7 @@ class StorageWatch:
         self._has_looked = False
         self._there: dict[str, _Sighting] = {}
         self._away: dict[str, Absence] = {}
+        self._devices: dict[str, int] = {}
 
     # --- what the session tells
 
@@ -109,6 +119,7 @@ class StorageWatch:
         elif age_s >= ASK_AGAIN_S:
             self._round.asked_at += ASK_AGAIN_S - SILENT_AFTER_S  # it stays silent for the health
             self._ask(self._round.message)
+        self._note_silence(now)
         if self._has_looked or self._is_silent():
             self._tell_health()
         return tuple(facts)
@@ -136,6 +147,8 @@ class StorageWatch:
             case FaultRaised(info_hash, fault):
                 if info_hash in holds:
                     return ()  # it is stopped, and its cause is known
+                fault = self._as_it_is(info_hash, fault)
+                fact = FaultRaised(info_hash, fault)
                 if fault.code in RETRIED:
                     self._is_due = True
                     return self._retries.failed(fact)
@@ -154,18 +167,37 @@ class StorageWatch:
                 pass
         return ()
 
+    def _as_it_is(self, info_hash: InfoHash, fault: Fault) -> Fault:
+        """A file that nobody has seen yet is not missing: it could not be made.
+
+        Of a block that could not be written libtorrent may say that its file is not there, when it
+        wants to read it back for the hash before the failure is told.
+        """
+        record = self._parts.board.get(info_hash)
+        if fault.code is not FaultCode.MISSING_FILES or record is None:
+            return fault
+        sighting = self._there.get(record.spec.save_path)
+        if self._has_looked:
+            was_seen = sighting is not None and info_hash in sighting.owners
+        else:
+            was_seen = has_data(record)
+        if was_seen or record.spec.completed_at != NEVER:
+            return fault
+        return blocked_fault(f"the files of {record.spec.name} cannot be made")
+
     def obeyed(self, command: TorrentCommand) -> tuple[TorrentFact, ...]:
         """Follow a command that was carried out: a recheck ends a hold, a resume does not."""
-        if not isinstance(command, RecheckTorrent | ResumeTorrent):
+        if not isinstance(command, RecheckTorrent | ResumeTorrent | SetForceStart):
             return ()
         spec = self._parts.roster.find(command.info_hash)
         if spec is None:
             return ()
-        self._retries.forget(spec.info_hash)
         hold = self._parts.holds.find(spec.info_hash)
         if hold is None:
+            if not isinstance(command, SetForceStart) or command.force_start:
+                self._retries.forget(spec.info_hash)  # it was told to try now
             return ()
-        if isinstance(command, ResumeTorrent):
+        if not isinstance(command, RecheckTorrent):
             self._parts.engine.pause(spec.info_hash)
             return () if hold.is_doubt else (FaultRaised(spec.info_hash, hold.fault),)
         self._parts.holds.drop(spec.info_hash)
@@ -185,6 +217,8 @@ class StorageWatch:
         for path in tuple(self._there):
             if path not in plan.by_place:
                 del self._there[path]
+        for path in self._devices.keys() - plan.by_place.keys():
+            del self._devices[path]
         for record in plan.troubled:
             hold = holds.find(record.info_hash)
             if hold is not None:
@@ -193,12 +227,31 @@ class StorageWatch:
                 yield from self._hold(record, record.fault)
             elif record.fault is not None:
                 self._retries.adopt(record.info_hash, record.fault.code)
+        self._retries.refuse(plan.refusing)
         plan.is_done = not self._ask(plan.message)
         self._is_due = False
+
+    def _note_silence(self, now: float) -> None:
+        """Name the place that is waited for, and those that lie on its disk.
+
+        The others that wait have not been asked yet.
+        """
+        silent = self._parts.silent_places
+        silent.clear()
+        waiting = next(iter(self._round.waiting), None)
+        is_slow = not self._round.is_done and now - self._round.asked_at >= SLOW_AFTER_S
+        if waiting is None or not is_slow:
+            return
+        silent.add(waiting)
+        device = self._devices.get(waiting)
+        if device is not None:
+            silent.update(path for path, its_own in self._devices.items() if its_own == device)
 
     # --- deciding about places
 
     def _place(self, seen: PlaceSeen) -> Iterator[TorrentFact]:
+        if seen.device:
+            self._devices[seen.path] = seen.device
         sighting = self._there.get(seen.path)
         owners = frozenset(self._round.by_place.get(seen.path, ()))
         owners &= frozenset() if sighting is None else sighting.owners
@@ -212,10 +265,10 @@ class StorageWatch:
             return
         if away is None:
             self._away.pop(seen.path, None)
-            if seen.kind is PlaceKind.THERE:
+            if seen.kind is PlaceKind.THERE and not seen.is_empty:
                 owners = self._round.owners.get(seen.path, frozenset())
-                if not seen.is_empty:
-                    self._there[seen.path] = _Sighting(seen.device, owners)
+                owners |= self._being_checked(sighting)
+                self._there[seen.path] = _Sighting(seen.device, owners)
         yield from self._release_empty_handed(seen)
         yield from self._retries.place_seen(seen)
 
@@ -235,9 +288,23 @@ class StorageWatch:
             if record is None or record.spec.save_path != path or is_on_the_move(record):
                 continue
             was_there = info_hash in owners or record.is_verified
-            if away.is_another_device or (has_data(record) and was_there):
+            if (
+                away.is_another_device
+                or (has_data(record) and was_there)
+                or (info_hash in owners and _is_being_checked(record))
+            ):
                 hit.append(record)
         return hit
+
+    def _being_checked(self, sighting: _Sighting | None) -> frozenset[InfoHash]:
+        """Those that had data in a place until their check began: it is not known to be gone."""
+        owners = frozenset() if sighting is None else sighting.owners
+        records = (self._parts.board.get(info_hash) for info_hash in owners)
+        return frozenset(
+            record.info_hash
+            for record in records
+            if record is not None and _is_being_checked(record)
+        )
 
     def _release_empty_handed(self, seen: PlaceSeen) -> Iterator[TorrentFact]:
         """Those without data have no files to look for: the place is all that they wait for."""
@@ -269,7 +336,9 @@ class StorageWatch:
             if not hold.is_doubt:
                 yield from self._held_files(record, hold, look)
         elif record.fault is not None:
-            if look.asked.for_writing and not look.obstacle:
+            if look.asked.for_writing and look.obstacle:
+                yield from self._retries.in_the_way(record, look.obstacle)
+            elif look.asked.for_writing:
                 self._retries.writable(info_hash)
         elif record.is_verified and look.missing:
             away = self._away.get(look.asked.save_path)
@@ -315,7 +384,12 @@ class StorageWatch:
         except TorrentNotFoundError:
             return
         self._retries.forget(info_hash)
-        self._parts.holds.put(info_hash, Hold(fault=fault, since=self._parts.clock()))
+        hold = Hold(
+            fault=fault,
+            must_check=_is_being_checked(record),  # what it has looked at it took for missing
+            since=self._parts.clock(),
+        )
+        self._parts.holds.put(info_hash, hold)
         log.warning(
             "torrent_held", info_hash=info_hash, cause=fault.code.value, message=fault.message
         )
@@ -335,7 +409,9 @@ class StorageWatch:
         info_hash = record.info_hash
         engine = self._parts.engine
         self._parts.holds.drop(info_hash)
-        spec = self._parts.roster.get(info_hash)
+        spec = self._parts.roster.find(info_hash)
+        if spec is None:
+            return
         try:
             if spec.stop_reason is StopReason.NONE:
                 engine.resume(info_hash, forced=spec.force_start)
@@ -406,3 +482,7 @@ class StorageWatch:
     def _is_silent(self) -> bool:
         age_s = self._parts.clock() - self._round.asked_at
         return not self._round.is_done and age_s >= SILENT_AFTER_S
+
+
+def _is_being_checked(record: TorrentRecord) -> bool:
+    return record.status.activity is Activity.CHECKING

@@ -59,6 +59,7 @@ class StoreKeeper:
         self._catalog = catalog
         self._only = only
         self._is_read = False
+        self._is_replaced = False
         self._next_try_at = 0.0
         self._well_since = 0.0
         self._unwritten: dict[InfoHash, None] = {}
@@ -124,16 +125,17 @@ class StoreKeeper:
             StoreDownError: it cannot even be read.
         """
         parts = self._parts
-        is_another, trouble = False, ""
+        trouble = ""
         try:
-            is_another = parts.store.reopen()
+            # Said once: kept until what is there was read, which may fail, too.
+            self._is_replaced |= parts.store.reopen()
         except StoreDownError as error:
             if self._is_read:
                 raise
             trouble = str(error)
         facts: tuple[f.TorrentFact, ...] = ()
-        if is_another or not self._is_read:
-            facts = self._read_again(parts.store.load(self._only), is_another=is_another)
+        if self._is_replaced or not self._is_read:
+            facts = self._read_again(parts.store.load(self._only))
         self._see(trouble)
         return facts
 
@@ -153,10 +155,10 @@ class StoreKeeper:
         if not parts.saver.unsaved:  # else whether it works shows with the next save
             parts.saver.trouble = ""
 
-    def _read_again(self, restored: Restored, *, is_another: bool) -> tuple[f.TorrentFact, ...]:
+    def _read_again(self, restored: Restored) -> tuple[f.TorrentFact, ...]:
         """Take in what nobody has read; what the session was told itself holds against a copy."""
         parts = self._parts
-        is_lost = is_another and self._is_read
+        is_lost, self._is_replaced = self._is_replaced and self._is_read, False
         catalog = {} if is_lost else read_catalog(self._catalog, self._only)
         if self._is_read:
             newcomers = tuple(

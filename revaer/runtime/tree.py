@@ -138,6 +138,8 @@ def engine_tree(ports: EnginePorts) -> ChildSpec:
             factory=lambda: Details(session.holder),
             wait=policies.wait,
             hang_after_s=DETAILS_HANG_S,
+            # As above: whoever waits for an answer is told that there is none.
+            shutdown_timeout_s=0.5,
             counts_against_limit=False,
         ),
     )

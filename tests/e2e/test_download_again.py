@@ -81,6 +81,23 @@ def test_state_beyond_use_costs_nothing_when_the_source_is_at_hand(
     assert album.is_whole_in(download.output)
 
 
+def test_a_state_directory_that_cannot_be_used_is_told_at_once(
+    download: Download, album: Payload
+) -> None:
+    """Nobody watches a health here: what could not be resumed must not run."""
+    state = download.output / ".revaer" / "resume"
+    state.parent.mkdir(parents=True)
+    state.touch()
+
+    ended = download.run(album.torrent_path)
+
+    assert ended.code == 3
+    assert f"{state}" in ended.err
+    assert "move the file away" in ended.err
+    assert "Traceback" not in ended.err
+    assert not (download.output / "album").exists()
+
+
 def test_rules_that_left_nothing_of_a_magnet_can_be_dropped(
     download: Download, album: Payload
 ) -> None:

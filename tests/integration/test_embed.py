@@ -23,7 +23,9 @@ from revaer import (
     TorrentFailedError,
     TorrentManager,
     TorrentSession,
+    UnavailableError,
 )
+from revaer.domain.events import HealthChanged, PublishedEvent
 from tests.support.children import run_python
 from tests.support.swarm import Payload, Seeder, make_payload
 
@@ -235,6 +237,7 @@ def test_a_restart_goes_on_and_says_so(
         assert standing.state is SessionState.STOPPED
         assert manager.add(payloads[0].torrent) is again
         eventually(lambda: "session.started" in names(heard), within_s=20.0)
+        assert names(heard)[0] == "session.started"
 
     started = [event.info_hash for event in heard if event.name == "session.started"]
     assert started == [payloads[0].info_hash]
@@ -388,6 +391,8 @@ def test_limits_are_set_and_read_back(tmp_path: Path) -> None:
         assert engine.global_limits() == (1_000_000, 0)
         manager.set_limits(download=500_000, upload=70_000)
         assert engine.global_limits() == (500_000, 70_000)
+        assert (manager.global_download_limit, manager.global_upload_limit) == (500_000, 70_000)
+        assert manager.max_connections == 200
         manager.set_alternative_limits(download=40_000, upload=30_000)
         assert engine.global_limits() == (500_000, 70_000)
         manager.use_alternative_limits(enabled=True)
@@ -418,6 +423,38 @@ def test_a_program_that_never_closes_ends_by_itself_and_loses_nothing(
         assert [session.info_hash for session in manager.all()] == [payloads[0].info_hash]
 
 
+def test_a_forked_child_leaves_everything_to_its_parent(
+    tmp_path: Path, payloads: list[Payload]
+) -> None:
+    """In a process of its own: forking one with threads of other tests proves nothing."""
+    code, output = run_python(
+        f"""
+        import os, sys, warnings
+        from revaer import ClosedError, NetworkOptions, TorrentManager
+        warnings.simplefilter("ignore", DeprecationWarning)
+        network = NetworkOptions(listen="127.0.0.1:0", enable_dht=False, enable_lsd=False)
+        with TorrentManager({str(tmp_path / "out")!r}, network=network) as manager:
+            session = manager.add({str(payloads[0].torrent_path)!r}, start=True)
+            pid = os.fork()
+            if pid == 0:
+                for call in (session.pause, manager.pause_all, manager.resources.add_ref):
+                    try:
+                        call()
+                    except ClosedError:
+                        continue
+                    os._exit(9)
+                session.close()
+                manager.resources.free()
+                sys.exit(0)
+            _, status = os.waitpid(pid, 0)
+            session.pause()
+            print(os.waitstatus_to_exitcode(status), session.state)
+        """
+    )
+
+    assert (code, output) == (0, "0 paused\n")
+
+
 def test_importing_costs_nothing_and_every_name_can_be_loaded() -> None:
     code, output = run_python(
         "import sys, revaer\n"
@@ -431,3 +468,35 @@ def test_importing_costs_nothing_and_every_name_can_be_loaded() -> None:
     assert (code, output) == (0, "[]\nTrue True\n")
     with pytest.raises(AttributeError):
         revaer.nothing_of_ours  # noqa: B018 the access is what is tested
+
+
+def test_a_state_directory_that_cannot_be_used_is_a_health_cause_until_it_can(
+    tmp_path: Path, payloads: list[Payload], seeder: Seeder
+) -> None:
+    with TorrentManager(tmp_path / "out", network=LOCAL) as manager:
+        manager.add(payloads[0].torrent_path, peers=[seeder.peer])
+    resume = tmp_path / "out" / ".revaer" / "resume"
+    unplugged = resume.rename(tmp_path / "unplugged")
+    resume.touch()
+
+    with TorrentManager(tmp_path / "out", network=LOCAL) as manager:
+        feed = manager.resources.feed
+        heard = feed.subscribe(("health.changed",))
+        assert manager.all() == ()
+        with pytest.raises(UnavailableError, match="move the file away"):
+            manager.add(payloads[1].torrent_path)
+        resume.unlink()
+        unplugged.rename(resume)
+        while (told := heard.next(WITHIN_S)) is not None:
+            event = told.event if isinstance(told, PublishedEvent) else None
+            if isinstance(event, HealthChanged) and event.component == "resume_store":
+                if event.status == "ok":
+                    break
+                assert "move the file away" in event.cause
+        assert told is not None
+        eventually(lambda: len(manager.all()) == 1, within_s=WITHIN_S)
+        (session,) = manager.all()
+        session.connect([seeder.peer])
+        session.start()
+        assert session.wait(WITHIN_S)
+    assert payloads[0].is_whole_in(tmp_path / "out")

@@ -28,7 +28,7 @@ from revaer.domain.facts import (
     TorrentChecked,
     TrackerRefused,
 )
-from revaer.domain.ids import BytesPerSecond, InfoHash
+from revaer.domain.ids import BytesPerSecond, EpochSeconds, InfoHash
 from revaer.domain.torrent import Activity, FaultCode, MagnetSource, MetainfoSource
 from revaer.ports.engine import EngineTorrent
 from tests.contract.engines import LOOPBACK, Observer, from_file, spec_of
@@ -257,6 +257,16 @@ def conflicts(observer: Observer) -> list[FaultRaised]:
 
 
 class TestBlobs:
+    @pytest.mark.parametrize(
+        "change", [{"added_at": EpochSeconds(2**70)}, {"renames": ((2**40, "x"),)}]
+    )
+    def test_a_stored_number_that_no_engine_can_hold_is_one_refusal(
+        self, engine: LibtorrentEngine, payload: Payload, tmp_path: Path, change: dict[str, Any]
+    ) -> None:
+        torrent = from_file(payload, tmp_path / "dl")
+        with pytest.raises(InvalidTorrentError, match=payload.info_hash):
+            engine.add(replace(torrent, spec=replace(torrent.spec, **change)))
+
     def test_a_blob_of_another_torrent_is_left_aside(
         self, engines: Callable[[], LibtorrentEngine], payload: Payload, tmp_path: Path
     ) -> None:
@@ -499,3 +509,16 @@ def drain_until_down(engine: LibtorrentEngine, ends: list[str]) -> None:
             engine.drain()
     except EngineDownError:
         ends.append("down")
+
+
+def test_a_description_that_is_handed_on_is_not_made_again_unless_it_is_a_strangers(
+    engine: LibtorrentEngine, payload: Payload, tmp_path: Path
+) -> None:
+    stranger = make_payload(tmp_path / "other", "other", 20_000)
+    described = engine.describe(MetainfoSource(payload.torrent)).metainfo
+    asked = from_file(payload, tmp_path / "out")
+
+    assert engine.add(replace(asked, metainfo=described)) is described
+
+    strange = engine.add(replace(from_file(stranger, tmp_path / "out"), metainfo=described))
+    assert strange == engine.describe(MetainfoSource(stranger.torrent)).metainfo

@@ -52,7 +52,10 @@ def seed(
         params.flags &= ~(lt.torrent_flags.paused | lt.torrent_flags.auto_managed)
         params.flags |= lt.torrent_flags.seed_mode
         session.add_torrent(params)
-    while not all(handle.status().is_seeding for handle in session.get_torrents()):
+    # `is_seeding` is true at once in seed mode, but a peer that calls before the files were looked
+    # at is hung up on.
+    seeding = lt.torrent_status.states.seeding
+    while not all(handle.status().state == seeding for handle in session.get_torrents()):
         session.wait_for_alert(_POLL_MS)
         session.pop_alerts()
     return session

@@ -77,6 +77,8 @@ class AtomicDirectory:
 
     def __init__(self, path: str, crash_point: CrashPoint = no_crash) -> None:
         self.path = path
+        self.changes = 0
+        """Grows with everything that is renamed or deleted here; what was listed before is old."""
         self._crash_point = crash_point
         self._books = threading.Lock()  # guards the four below; never held during a disk call
         self._unsynced: set[str] = set()
@@ -190,6 +192,7 @@ class AtomicDirectory:
     def delete(self, name: str, point: str | None = None) -> bool:
         """Remove a file; False when there was none."""
         path = self.path_of(name)
+        self.changes += 1
         try:
             os.unlink(path)  # noqa: PTH108 as in payload.py
         except FileNotFoundError:
@@ -212,6 +215,7 @@ class AtomicDirectory:
             Where it lies now, relative to this directory.
         """
         folder = self.path_of(DAMAGED_FOLDER)
+        self.changes += 1
         try:
             try:
                 os.makedirs(folder, 0o700, exist_ok=True)  # noqa: PTH103 as in payload.py
@@ -222,11 +226,12 @@ class AtomicDirectory:
             number = 1 + max((_number_of(old) for old in taken), default=0)
             place = f"{DAMAGED_FOLDER}/{number:06d}.{name}"
             os.rename(self.path_of(name), self.path_of(place))  # noqa: PTH104 as in payload.py
-            for old in sorted(taken, key=_number_of)[: len(taken) + 1 - MAX_DAMAGED_FILES]:
-                if _number_of(old):
-                    os.unlink(f"{folder}/{old}")  # noqa: PTH108 as in payload.py
         except OSError as error:
             raise store_down("set aside", self.path_of(name), error) from error
+        for old in sorted(taken, key=_number_of)[: max(len(taken) + 1 - MAX_DAMAGED_FILES, 0)]:
+            if _number_of(old):
+                with contextlib.suppress(OSError):  # a directory stays: nobody knows what it holds
+                    os.unlink(f"{folder}/{old}")  # noqa: PTH108 as in payload.py
         with self._books:
             self._unsynced.discard(name)
             self._entries_changed = True
@@ -322,6 +327,7 @@ class AtomicDirectory:
     def _rename(self, name: str, new_name: str) -> None:
         """Rename over a file, and past a directory that has its name."""
         source, target = self.path_of(name), self.path_of(new_name)
+        self.changes += 1
         try:
             os.rename(source, target)  # noqa: PTH104 as in payload.py
         except OSError as error:
@@ -384,12 +390,13 @@ def _number_of(name: str) -> int:
 
 def _read_all(descriptor: int) -> bytes:
     size = os.fstat(descriptor).st_size
-    chunks: list[bytes] = []
-    while chunk := os.read(descriptor, max(size + 1, 4096)):
+    data = os.read(descriptor, size + 1)
+    if len(data) == size:
+        return data
+    chunks = [data]
+    while chunk := os.read(descriptor, 65_536):
         chunks.append(chunk)
-        size -= len(chunk)
-        size = max(size, 0)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    return b"".join(chunks)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -67,6 +67,8 @@ class Ownership:
         self._identity = (0, 0)
         self._devices = (0, 0)
         self._is_noted = False
+        self.takeovers = 0
+        """How often another directory than the one before was locked."""
         self._state = StoreState(
             store_id=secrets.token_hex(16), boot_id=boot_id, is_clean=False, is_suspect=False
         )
@@ -112,29 +114,25 @@ class Ownership:
         if to_write and not self._is_noted:
             self._write(is_clean=False, is_suspect=self._state.is_suspect)
 
-    def reopen(self) -> bool:
+    def reopen(self) -> None:
         """Use the directory again, or make it anew, and prove that it can be written.
 
         A directory is only made where the one before was: on a file system that is mounted still,
-        or again. An empty mount point is nobody's store.
-
-        Returns:
-            Whether this is another directory than the one that was written to last.
+        or again. An empty mount point is nobody's store. `takeovers` tells whether this is another
+        directory than before, also where the proof fails.
 
         Raises:
             StoreDownError: it cannot be used, or it is somebody else's.
         """
         self._refuse_when_released()
         found = self._lock_found()
-        is_another = found != self._identity
         if found is None:
             self._make_again()
         if found is None and self._files.read(STATE_NAME) is None:
             self._take_over()
-        elif is_another:
+        elif found != self._identity:
             self._take_again()
         self._write(is_clean=False, is_suspect=self._state.is_suspect)
-        return is_another
 
     def close_cleanly(self) -> None:
         """Note on disk that everything is there; the caller synced before."""
@@ -368,6 +366,7 @@ class Ownership:
         self.release()
         self._lock, self._identity = lock, identity
         self._is_noted = False
+        self.takeovers += 1
 
     def _store_id_found(self) -> str | None:
         try:

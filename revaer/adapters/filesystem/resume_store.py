@@ -15,10 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from revaer.adapters.filesystem.atomic import (
-    TEMP_SUFFIX,
     AtomicDirectory,
     CrashPoint,
-    UnreadableFileError,
     no_crash,
 )
 from revaer.adapters.filesystem.documents import TOMBSTONE, TORRENT, TorrentDocument, encode
@@ -121,6 +119,7 @@ class FilesystemResumeStore:
         self._end = LastEnd(ended_cleanly=False, same_boot=False)
         self._is_open = False
         self._is_closed = False
+        self._known_takeovers = 0
         self._unread = ""
         try:
             self._open()
@@ -140,6 +139,8 @@ class FilesystemResumeStore:
             with self._lock:
                 self._unread = str(error)
             raise
+        finally:
+            self._salvage.expect(None)
         with self._lock:
             self._unread = ""
         return restored
@@ -148,7 +149,7 @@ class FilesystemResumeStore:
         with self._lock:
             self._open_now()
             self._ownership.confirm(to_write=False)
-            found = self._names_by_torrent()
+            found = self._found()
         problems = [self._end.problem] if self._end.problem and only is None else []
         torrents: list[StoredTorrent] = []
         tombstones: list[Tombstone] = []
@@ -253,21 +254,34 @@ class FilesystemResumeStore:
     def reopen(self) -> bool:
         """Use the directory again, or make it anew where it was; proven by a write.
 
-        What was forgotten since the store was opened stays so, even when an older copy of the
-        directory came back.
+        What was buried or forgotten since the store was opened stays so, even when an older copy of
+        the directory came back. Where this fails after another directory was taken, nothing is
+        written to that before a later call has ended well.
         """
         with self._lock:
             was_open = self._is_open
             self._open_now()
-            is_another = self._ownership.reopen()
+            self._ownership.reopen()
+            is_another = self._known_takeovers != self._ownership.takeovers
             if is_another:
-                kept = {one: replace(old, has_metainfo=False) for one, old in self._kept.items()}
-                self._stored, self._buried = self._scan()
-                self._kept = {one: old for one, old in kept.items() if one not in self._stored}
-                for info_hash in self._stored & self._forgotten:
-                    self._bury(info_hash, with_data=False)
-                    self._forget(info_hash)
+                self._look_round()
+                self._known_takeovers = self._ownership.takeovers
             return is_another or not was_open
+
+    def _look_round(self) -> None:
+        """See what another directory than the one before holds."""
+        stored, buried = self._scan()
+        gone = stored & (self._buried | self._forgotten)
+        self._kept = {
+            one: replace(old, has_metainfo=False)
+            for one, old in self._kept.items()
+            if one not in stored
+        }
+        self._stored, self._buried = stored, buried
+        for info_hash in gone:
+            self._bury(info_hash, with_data=False)
+            if info_hash in self._forgotten:
+                self._forget(info_hash)
 
     def sync(self) -> int:
         """Force everything renamed so far to the disk; says how many files that were."""
@@ -299,6 +313,11 @@ class FilesystemResumeStore:
         """Before any write: what nobody has read yet is not written over."""
         if self._unread and not self._is_closed:
             raise StoreDownError(self._unread)
+        if self._known_takeovers != self._ownership.takeovers:
+            raise StoreDownError(
+                f"the resume directory {self._files.path} was replaced, and what is known could "
+                "not be written to it yet; it is tried again in a moment"
+            )
         self._ownership.confirm()
 
     def _open_now(self) -> None:
@@ -400,13 +419,16 @@ class FilesystemResumeStore:
             self._files.distrust(ours)
         return stored - buried, buried
 
-    def _names_by_torrent(self) -> dict[InfoHash, list[str]]:
-        found: dict[InfoHash, list[str]] = {}
-        for name in self._files.names():
-            match = OURS.fullmatch(name)
-            if match is not None and not name.endswith((".copy", TEMP_SUFFIX)):
-                found.setdefault(InfoHash(match[1]), []).append(name)
-        return found
+    def _found(self) -> dict[InfoHash, None]:
+        """Every torrent that has a file, in the order of the directory."""
+        names = self._files.names()
+        self._salvage.expect(frozenset(names))
+        matches = map(OURS.fullmatch, names)
+        return {
+            InfoHash(match[1]): None
+            for match in matches
+            if match is not None and not (match[3] or match[4])
+        }
 
     def _load_one(
         self, info_hash: InfoHash, problems: list[str]
@@ -421,15 +443,9 @@ class FilesystemResumeStore:
         if isinstance(result, StoredTorrent):
             self._stored.add(info_hash)
             self._buried.discard(info_hash)
-            if document.has_metainfo and self._files_has(pending_name(info_hash)):
+            if document.has_metainfo and self._salvage.is_there(pending_name(info_hash)):
                 self._settle_metainfo(info_hash)
         return result
-
-    def _files_has(self, name: str) -> bool:
-        try:
-            return self._files.read(name) is not None
-        except UnreadableFileError:
-            return True
 
     def _drop(self, info_hash: InfoHash) -> None:
         self._stored.discard(info_hash)

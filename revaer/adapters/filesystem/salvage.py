@@ -4,6 +4,7 @@ What is stored under its final name is a torrent, whatever became of its other f
 file is lost lives on by its torrent file or its blob, and at the least by its name.
 """
 
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from revaer.adapters.filesystem.atomic import (
@@ -54,6 +55,18 @@ class Salvage:
         self._files = files
         self._default_save_path = default_save_path
         self.torn: set[str] = set()
+        self._listed: AbstractSet[str] | None = None
+        self._listed_at = 0
+
+    def expect(self, names: AbstractSet[str] | None) -> None:
+        """Look for no other files than these while nothing in the directory is changed.
+
+        Most of what a torrent may have it has not, and each look for it costs as much as a read.
+
+        Args:
+            names: what was listed; None to look for all again.
+        """
+        self._listed, self._listed_at = names, self._files.changes
 
     def present(self, info_hash: InfoHash, *, is_buried: bool) -> TorrentDocument:
         """What is stored of a torrent now, for a write that carries it over; changes nothing."""
@@ -140,9 +153,10 @@ class Salvage:
                 own.append(f"{name} is damaged ({error})")
                 damaged = (data or b"") if damaged is None else damaged
                 continue
-            if name != current and own:
-                place = "" if damaged is None else self._aside(current)
-                own.append(f"what was asked for before the last change is used{place}")
+            if name != current:
+                if own:
+                    place = "" if damaged is None else self._aside(current)
+                    own.append(f"what was asked for before the last change is used{place}")
                 self._put_back(current, data or b"")
             return self._complete(document, own, is_guess=name != current)
         return self._rescue(info_hash, damaged, own)
@@ -161,7 +175,7 @@ class Salvage:
         """Without a sound JSON file: defaults, and whatever else is left of the torrent."""
         blobs = (blob_name(info_hash), previous(blob_name(info_hash)))
         if damaged is None and not any(
-            self._is_there(name) for name in (metainfo_name(info_hash), *blobs)
+            self.is_there(name) for name in (metainfo_name(info_hash), *blobs)
         ):
             self._drop_unclaimed(info_hash, own)
             return None
@@ -175,7 +189,7 @@ class Salvage:
         )
         data, _ = self._read(spec_name(info_hash))
         self._rewrite(spec_name(info_hash), data, encode(document, TORRENT))
-        if self._is_there(previous(spec_name(info_hash))):
+        if self.is_there(previous(spec_name(info_hash))):
             self._aside(previous(spec_name(info_hash)))
         saved = "its files" if metainfo is not None or blob is not None else "its id"
         own.append(
@@ -194,7 +208,7 @@ class Salvage:
     def _drop_unclaimed(self, info_hash: InfoHash, own: list[str]) -> None:
         name = pending_name(info_hash)
         own.clear()
-        if self._is_there(name):
+        if self.is_there(name):
             own.append(f"{name} is left of an add that did not end{self._aside(name)}")
 
     def _metainfo(
@@ -221,8 +235,10 @@ class Salvage:
 
     def _claimed(self, document: TorrentDocument) -> bytes | None:
         """Bytes whose claim was written, and whose final name was not."""
+        if not document.has_metainfo:
+            return None
         data, _ = self._read(pending_name(document.spec.info_hash))
-        if data is None or not document.has_metainfo:
+        if data is None:
             return None
         try:
             found = unseal(data, document.spec.info_hash)
@@ -237,10 +253,10 @@ class Salvage:
     def _newest_blob(self, info_hash: InfoHash, own: list[str]) -> Unsealed | None:
         current = blob_name(info_hash)
         before = len(own)
-        is_missing = not self._is_there(current)
         found = self._sound(current, info_hash, own)
         if found is not None:
             return found
+        is_missing = len(own) == before
         found = self._sound(previous(current), info_hash, own)
         if found is not None:
             self._put_back(current, seal(found.content, info_hash, found.life))
@@ -269,7 +285,8 @@ class Salvage:
             own.append(f"{name} is damaged ({error}){self._aside(name)}")
             return None
 
-    def _is_there(self, name: str) -> bool:
+    def is_there(self, name: str) -> bool:
+        """Whether anything has this name."""
         try:
             return self._read(name) != (None, "")
         except ForbiddenFileError:
@@ -277,6 +294,9 @@ class Salvage:
 
     def _read(self, name: str) -> tuple[bytes | None, str]:
         """Content, or what is wrong with this one file."""
+        is_listed = self._listed is None or name in self._listed
+        if not is_listed and self._listed_at == self._files.changes:
+            return None, ""
         try:
             return self._files.read(name), ""
         except UnreadableFileError as error:
@@ -311,7 +331,7 @@ class Salvage:
             if damaged is not None:
                 self._files.copy_aside(name, damaged)
             self._files.stage(name, sound, "damaged")
-            if damaged is None and self._is_there(name):
+            if damaged is None and self.is_there(name):
                 self._files.set_aside(name)
             self._files.commit(name, "damaged")
         except StoreDownError:

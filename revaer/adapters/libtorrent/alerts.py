@@ -5,8 +5,10 @@ alert, no sub-object and no lazy view leaves this module. Any text of an alert m
 and raise when it is read; one such alert costs its own text or itself, never the batch.
 """
 
+import string
 from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
+from urllib.parse import quote_from_bytes
 
 import libtorrent as lt
 
@@ -23,7 +25,9 @@ from revaer.adapters.libtorrent.reports import (
     Saved,
 )
 from revaer.domain import facts as f
+from revaer.domain.errors import InvalidTorrentError
 from revaer.domain.ids import InfoHash
+from revaer.domain.redaction import without_secrets
 from revaer.domain.torrent import FaultCode
 from revaer.ports.logs import logger
 
@@ -59,6 +63,9 @@ def readable(read: Callable[[], str]) -> str:
         return UNREADABLE
 
 
+_PLAIN: Final = string.punctuation.replace("%", "")
+"""What stands for itself in a peer's id, beside letters and digits."""
+
 _Converter = Callable[[Any, Lookup], tuple[Report, ...]]
 """Takes the one alert type that it is registered for; the table below is what binds the two."""
 
@@ -84,8 +91,16 @@ def _metadata_received(alert: lt.metadata_received_alert, lookup: Lookup) -> tup
     info = handle.torrent_file()
     if entry is None or info is None:
         return ()
-    found = metainfo.of_info(info)
+    try:
+        found = metainfo.bounded(info)
+    except InvalidTorrentError as error:
+        return (_past_limits(entry, error),)
     return (Discovered(entry, found, keys_of(found.infohash_v1, found.infohash_v2)),)
+
+
+def _past_limits(entry: Entry, error: InvalidTorrentError) -> Failure:
+    fault = faults.refused_metadata(str(error))
+    return Failure(entry, faults.PAST_LIMITS, fault, is_sticky=True, is_final=True)
 
 
 def _metadata_failed(alert: lt.metadata_failed_alert, lookup: Lookup) -> tuple[Report, ...]:
@@ -113,7 +128,9 @@ def _resume_data(alert: lt.save_resume_data_alert, lookup: Lookup) -> tuple[Repo
         return (_exported(entry, params),)
     entry.is_save_owed = False
     blob = lt.write_resume_data_buf(params)
+    # What is past the limits is not kept: no start could read it.
     is_due = entry.is_metainfo_due and params.ti is not None
+    is_due = is_due and faults.PAST_LIMITS not in entry.faults
     return (Saved(entry, blob, _torrent_file(params) if is_due else b""),)
 
 
@@ -262,8 +279,9 @@ def _tracker_error(alert: lt.tracker_error_alert, lookup: Lookup) -> tuple[Repor
     entry = lookup(alert.handle)
     if entry is None:
         return ()
+    url = readable(lambda: alert.url)
     message = readable(alert.failure_reason) or readable(alert.error.message)
-    return (f.TrackerRefused(entry.info_hash, readable(lambda: alert.url), message),)
+    return (f.TrackerRefused(entry.info_hash, url, without_secrets(message, (url,))),)
 
 
 def _piece_finished(alert: lt.piece_finished_alert, lookup: Lookup) -> tuple[Report, ...]:
@@ -285,7 +303,13 @@ def _peer_disconnected(alert: lt.peer_disconnected_alert, lookup: Lookup) -> tup
     entry = lookup(alert.handle)
     if entry is None:
         return ()
-    return (f.PeerLeft(entry.info_hash, _address(alert), readable(alert.error.message)),)
+    reason = readable(alert.error.message)
+    return (f.PeerLeft(entry.info_hash, _address(alert), reason, _peer_id(alert.pid.to_bytes())),)
+
+
+def _peer_id(raw: bytes) -> str:
+    """All zeros until the peer has said it."""
+    return quote_from_bytes(raw, safe=_PLAIN) if any(raw) else ""
 
 
 def _alerts_dropped(_alert: lt.alerts_dropped_alert, _lookup: Lookup) -> tuple[Report, ...]:

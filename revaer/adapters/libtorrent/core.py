@@ -7,15 +7,16 @@ from contextlib import contextmanager
 
 import libtorrent as lt
 
-from revaer.adapters.libtorrent import profile
+from revaer.adapters.libtorrent import faults, metainfo, profile
 from revaer.adapters.libtorrent.interfaces import Interfaces
 from revaer.adapters.libtorrent.outcomes import Outcomes
 from revaer.adapters.libtorrent.reconnect import Reconnects
 from revaer.adapters.libtorrent.registry import Entry, Registry
 from revaer.adapters.libtorrent.wake import WakePipe
-from revaer.domain.errors import EngineDownError, TorrentNotFoundError
-from revaer.domain.facts import Fact, FaultCleared
+from revaer.domain.errors import EngineDownError, InvalidTorrentError, TorrentNotFoundError
+from revaer.domain.facts import Fact, FaultCleared, FaultRaised
 from revaer.domain.ids import InfoHash
+from revaer.domain.torrent import Metainfo
 from revaer.ports.engine import EngineSettings
 
 FLAGS = lt.torrent_flags
@@ -80,6 +81,20 @@ class EngineCore:
         entry.handle.clear_error()
         if entry.faults and entry.priorities and entry.handle.torrent_file() is not None:
             entry.handle.prioritize_files(list(entry.priorities))
+
+    def _metainfo_of(self, entry: Entry) -> Metainfo | None:
+        """What the torrent consists of; metadata past the limits is as good as none, and told."""
+        info = entry.handle.torrent_file()
+        if info is None:
+            return None
+        try:
+            return metainfo.bounded(info, entry.origin)
+        except InvalidTorrentError as error:
+            if faults.PAST_LIMITS not in entry.faults:
+                entry.faults.add(faults.PAST_LIMITS)
+                entry.is_fault_sticky = True
+                self._tell(FaultRaised(entry.info_hash, faults.refused_metadata(str(error))))
+            return None
 
     def _absolve(self, entry: Entry) -> None:
         if entry.faults:

@@ -34,11 +34,16 @@ class LibtorrentEngine(Queries, Tuning, Storage, Reconfiguration):
     def add(self, torrent: EngineTorrent) -> Metainfo | None:
         """See `TorrentEngine.add`; a blob that cannot be used costs a full check, not the call."""
         session = self._live()
-        prepared = resume.prepare(
-            torrent,
-            is_queueing=self._is_queueing,
-            is_exchanging_peers=self._is_exchanging_peers,
-        )
+        try:
+            prepared = resume.prepare(
+                torrent,
+                is_queueing=self._is_queueing,
+                is_exchanging_peers=self._is_exchanging_peers,
+            )
+        except (OverflowError, UnicodeError) as error:  # a number or text that no binding takes
+            raise InvalidTorrentError(
+                f"{torrent.spec.info_hash} cannot be handed to libtorrent: {metainfo.plain(error)}"
+            ) from error
         params = prepared.params
         info = params.ti
         origin = metainfo.origin_of(params)
@@ -72,9 +77,15 @@ class LibtorrentEngine(Queries, Tuning, Storage, Reconfiguration):
             )
             self._registry.register(entry, prepared.keys)
         piece_order.put_ends_first_again(entry)
+        if not entry.is_stopped and (info is None or torrent.peers):
+            self._reconnects.hurry(session)
         if prepared.rejected:
             self._tell(ResumeRejected(info_hash, prepared.rejected))
-        return None if info is None else metainfo.of_info(info, origin)
+        if info is None:
+            return None
+        known = torrent.metainfo
+        is_same = known is not None and (known.infohash_v1, known.infohash_v2) == prepared.hashes
+        return known if is_same else metainfo.of_info(info, origin)
 
     def pause(self, info_hash: InfoHash) -> None:
         """See `TorrentEngine.pause`; the queue would undo a pause of an auto-managed torrent."""
@@ -103,6 +114,8 @@ class LibtorrentEngine(Queries, Tuning, Storage, Reconfiguration):
                 handle.resume()
             self._reconnects.hurry(self._live())
             self._absolve(entry)
+            if is_held:
+                self._metainfo_of(entry)  # what was refused before is refused again
 
     def remove(self, info_hash: InfoHash, *, with_data: bool) -> None:
         """See `TorrentEngine.remove`; the ids are free again at once."""
@@ -147,6 +160,9 @@ class LibtorrentEngine(Queries, Tuning, Storage, Reconfiguration):
         for alert in session.pop_alerts():
             if isinstance(alert, lt.state_update_alert):
                 facts += status.reports(alert.status, self._registry, sequence=sequence, now=now)
+            elif isinstance(alert, lt.torrent_resumed_alert):
+                # Also by the queue, long after whoever asked for it: its peers are known, too.
+                self._reconnects.hurry(session)
             else:
                 for report in reports_of(alert, self._registry.of_handle):
                     facts += self._outcomes.settle(report)

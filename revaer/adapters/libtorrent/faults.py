@@ -22,6 +22,8 @@ _BY_ERRNO: Final[dict[int, FaultCode]] = {
     errno.EINVAL: FaultCode.UNWRITABLE,
     errno.EFBIG: FaultCode.UNWRITABLE,
 }
+PAST_LIMITS: Final = ("revaer", 1)
+"""Category and number of the fault that a magnet's metadata is more than Revaer takes."""
 _REMEDIES: Final[dict[FaultCode, str]] = {
     FaultCode.DISK_FULL: "free some space, then resume",
     FaultCode.MISSING_FILES: "bring the files back or recheck to download them again",
@@ -69,6 +71,11 @@ def fault_of(error: ErrorCode, subject: str) -> Fault:
     """
     code = _BY_ERRNO.get(errno_of(error), FaultCode.ENGINE)
     return fault(code, f"{subject}: {error.message()}" if subject else error.message())
+
+
+def refused_metadata(reason: str) -> Fault:
+    """Say that a magnet's metadata is past a limit: no other peer can have another one."""
+    return Fault(FaultCode.ENGINE, f"{reason}; nothing of it is downloaded, remove it")
 
 
 def fault(code: FaultCode, what: str) -> Fault:

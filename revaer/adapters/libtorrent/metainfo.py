@@ -31,12 +31,11 @@ MAX_MAGNET_CHARACTERS: Final = 8_192
 MAX_TEXT_CHARACTERS: Final = 4_096
 """Of a comment or creator; the rest is cut off."""
 
+MAX_TOKENS: Final = 2_200_000
+"""Strings, numbers, lists and ends: what a hundred thousand files need in both forms at once."""
+
 # libtorrent's own stub names another type here: the binding takes a plain dictionary.
-_PARSE_LIMITS: Final[Any] = {
-    "max_pieces": MAX_PIECES,
-    # Strings, numbers, lists and ends: what a hundred thousand files need in both forms at once.
-    "max_decode_tokens": 2_200_000,
-}
+_PARSE_LIMITS: Final[Any] = {"max_pieces": MAX_PIECES, "max_decode_tokens": MAX_TOKENS}
 
 _MAGNET_SCHEME: Final = "magnet:"
 _CONTROL: Final = re.compile(r"[\x00-\x20\x7f]")
@@ -76,6 +75,27 @@ def parse_metainfo(data: bytes) -> lt.add_torrent_params:
         raise InvalidTorrentError(f"not a usable torrent file: {plain(error)}") from error
     if info is None:
         raise InvalidTorrentError("not a usable torrent file: it has no metadata")
+    _check_counts(info)
+    _tame(params)
+    return params
+
+
+def bounded(info: lt.torrent_info, origin: tuple[str, str, int] = ("", "", 0)) -> Metainfo:
+    """As `of_info`, of metadata that nobody has held against the limits: peers send what they like.
+
+    Raises:
+        InvalidTorrentError: past a limit; found out before the list is read where it is too long.
+    """
+    _check_counts(info)
+    found = of_info(info, origin)
+    if sum(entry.path.count("/") * len(entry.path) for entry in found.files) > MAX_FOLDER_TEXT:
+        raise InvalidTorrentError(
+            f"the torrent has {len(found.files)} files in folders too deep for so many"
+        )
+    return found
+
+
+def _check_counts(info: lt.torrent_info) -> None:
     if info.num_files() > MAX_FILES:
         raise InvalidTorrentError(
             f"the torrent has {info.num_files()} files, more than the {MAX_FILES} allowed"
@@ -84,8 +104,6 @@ def parse_metainfo(data: bytes) -> lt.add_torrent_params:
         raise InvalidTorrentError(
             f"the torrent has {info.num_pieces()} pieces, more than the {MAX_PIECES} allowed"
         )
-    _tame(params)
-    return params
 
 
 def parse_magnet(uri: str) -> lt.add_torrent_params:
@@ -187,11 +205,7 @@ def _describe_metainfo(data: bytes) -> TorrentDescription:
     info = params.ti
     if info is None:
         raise InvalidTorrentError("not a usable torrent file: it has no metadata")
-    described = of_info(info, origin_of(params))
-    if sum(entry.path.count("/") * len(entry.path) for entry in described.files) > MAX_FOLDER_TEXT:
-        raise InvalidTorrentError(
-            f"the torrent has {len(described.files)} files in folders too deep for so many"
-        )
+    described = bounded(info, origin_of(params))
     v1, v2 = described.infohash_v1, described.infohash_v2
     return TorrentDescription(
         info_hash=stable_id(v1, v2),

@@ -102,4 +102,7 @@ def _fault(failure: Failure) -> tuple[Fact, ...]:
         return ()
     entry.faults.add(failure.key)
     entry.is_fault_sticky = entry.is_fault_sticky or failure.is_sticky
+    if failure.is_final:
+        with suppress(RuntimeError):  # removed a moment ago
+            entry.handle.pause()
     return (FaultRaised(entry.info_hash, failure.fault),)

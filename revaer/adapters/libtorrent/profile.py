@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 import libtorrent as lt
 
-from revaer.adapters.libtorrent.metainfo import MAX_METAINFO_BYTES
+from revaer.adapters.libtorrent.metainfo import MAX_METAINFO_BYTES, MAX_PIECES, MAX_TOKENS
 from revaer.domain import engine_input
 from revaer.domain.errors import InvalidInputError
 from revaer.ports.engine import EngineSettings
@@ -64,6 +64,8 @@ _FIXED: Final[dict[str, Any]] = {
     "max_queued_disk_bytes": 64 * 1024 * 1024,
     # What peers may send for a magnet is bounded as a torrent file is.
     "max_metadata_size": MAX_METAINFO_BYTES,
+    "max_piece_count": MAX_PIECES,
+    "metadata_token_limit": MAX_TOKENS,
     "peer_fingerprint": "-RV0100-",
 }
 

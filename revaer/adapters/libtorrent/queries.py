@@ -77,8 +77,7 @@ class Queries(EngineCore):
     def metainfo(self, info_hash: InfoHash) -> Metainfo | None:
         """See `TorrentEngine.metainfo`."""
         with self._torrent(info_hash) as entry:
-            info = entry.handle.torrent_file()
-            return None if info is None else metainfo.of_info(info, entry.origin)
+            return self._metainfo_of(entry)
 
     def file_progress(self, info_hash: InfoHash) -> tuple[int, ...]:
         """See `TorrentEngine.file_progress`."""

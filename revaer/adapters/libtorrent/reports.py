@@ -14,12 +14,14 @@ class Failure:
     Attributes:
         key: category and number of the error; one fact per torrent and key.
         is_sticky: whether the status shows nothing of it (files that vanished under a seed).
+        is_final: whether the torrent has to stand still, because no trial can end otherwise.
     """
 
     entry: Entry
     key: tuple[str, int]
     fault: Fault
     is_sticky: bool = False
+    is_final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,11 +40,13 @@ class Prepared:
 
     Attributes:
         params: what libtorrent is told; not to be kept once added.
+        hashes: v1 and v2, empty where there is none.
         keys: every id that shall find the torrent.
         rejected: why the blob was left aside, or empty.
     """
 
     params: lt.add_torrent_params
+    hashes: tuple[str, str]
     keys: set[str]
     rejected: str = ""
 
@@ -76,7 +78,7 @@ def prepare(
     params: lt.add_torrent_params | None = None
     if torrent.blob is not None:
         try:
-            params = _read_blob(torrent.blob, spec)
+            params = _read_blob(torrent.blob, spec, is_list_known=torrent.metainfo_data is not None)
             # The pieces that a blob claims were seen in the directory that it names.
             is_elsewhere = params.save_path != spec.save_path
             is_recheck = is_recheck or is_elsewhere
@@ -102,7 +104,7 @@ def prepare(
         params.flags |= _FLAGS.disable_pex
     params.peers = [*params.peers, *engine_input.check_peers(torrent.peers)]
     keys = keys_of(v1, v2) | keys_of(spec.infohash_v1, spec.infohash_v2) | {str(spec.info_hash)}
-    return Prepared(params, keys, rejected)
+    return Prepared(params, (v1, v2), keys, rejected)
 
 
 def _check_paths(spec: TorrentSpec) -> None:
@@ -131,7 +133,7 @@ def _is_text(data: bytes) -> bool:
     return True
 
 
-def _read_blob(blob: bytes, spec: TorrentSpec) -> lt.add_torrent_params:
+def _read_blob(blob: bytes, spec: TorrentSpec, *, is_list_known: bool) -> lt.add_torrent_params:
     try:
         params = lt.read_resume_data(blob)
         v1, v2 = ids_of(params.info_hashes)
@@ -148,7 +150,17 @@ def _read_blob(blob: bytes, spec: TorrentSpec) -> lt.add_torrent_params:
             raise _BlobError(f"resume data renames a file out of its directory: {name!r}")
     if trackers > metainfo.MAX_TRACKERS:
         raise _BlobError(f"resume data names {trackers} trackers")
+    if params.ti is not None and not is_list_known:
+        _check_list(params.ti)
     return params
+
+
+def _check_list(info: lt.torrent_info) -> None:
+    """Hold metadata that came from peers against the limits; the link takes its place."""
+    try:
+        metainfo.bounded(info)
+    except InvalidTorrentError as error:
+        raise _BlobError(str(error)) from error
 
 
 def _from_source(torrent: EngineTorrent) -> lt.add_torrent_params:

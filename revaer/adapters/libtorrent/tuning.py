@@ -58,10 +58,11 @@ class Tuning(EngineCore):
             entry.handle.set_upload_limit(up)
 
     def connect(self, info_hash: InfoHash, peers: Sequence[tuple[str, int]]) -> None:
-        """See `TorrentEngine.connect`."""
+        """See `TorrentEngine.connect`; one that hung up a moment ago is called again, too."""
         with self._torrent(info_hash) as entry:
             for peer in engine_input.check_peers(peers):
                 entry.handle.connect_peer(peer)
+            self._reconnects.hurry(self._live())
 
     def reannounce(self, info_hash: InfoHash) -> None:
         """See `TorrentEngine.reannounce`.

@@ -1,5 +1,7 @@
 """Logs as plain lines on standard error: one line per record, nothing that a terminal would obey.
 
+Passkeys that stand in the addresses of trackers are left out, whoever wrote the record.
+
 Only a program's entry point calls `configure_logs`; as a library Revaer leaves logging to its host.
 """
 
@@ -14,6 +16,7 @@ import structlog
 
 from revaer.domain.errors import InvalidInputError
 from revaer.domain.plain_text import escaped
+from revaer.domain.redaction import without_addresses
 
 DEFAULT_LEVEL: Final = logging.WARNING
 MAX_VALUE_LENGTH: Final = 2000
@@ -72,7 +75,7 @@ def line_of(event: Mapping[str, Any]) -> str:
     fields = [f"{key}={_quoted(value)}" for key, value in event.items() if key not in _KNOWN]
     if event.get("exception"):
         fields.append(f"exception={_quoted(event['exception'])}")
-    return " ".join(filter(None, (*(_cut(escaped(part)) for part in head), *fields)))
+    return " ".join(filter(None, (*(_cut(_plain(part)) for part in head), *fields)))
 
 
 def configure_logs(levels: LogLevels, stream: TextIO | None = None) -> None:
@@ -150,8 +153,12 @@ def _render(_logger: object, _method: str, event: structlog.typing.EventDict) ->
 def _quoted(value: object) -> str:
     text = value if isinstance(value, str) else repr(value)
     if text and not any(char in ' "=' or char.isspace() for char in text):
-        return _cut(escaped(text))
-    return _cut(escaped(f'"{text.replace(chr(34), chr(39))}"'))
+        return _cut(_plain(text))
+    return _cut(f'"{_plain(text.replace(chr(34), chr(39)))}"')
+
+
+def _plain(text: str) -> str:
+    return escaped(without_addresses(text))
 
 
 def _cut(text: str) -> str:

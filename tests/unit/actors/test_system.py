@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,47 @@ def test_a_start_that_exhausts_a_budget_fails_at_once_and_names_the_child() -> N
     with pytest.raises(StartFailed, match=r"n\.x did not start: OSError: port 6881 is taken"):
         system.start(60)
     assert no_actor_threads()
+
+
+def port_taken() -> Script:
+    """A start that never succeeds."""
+    script = Script()
+
+    def start() -> None:
+        raise OSError("port 6881 is taken")
+
+    script.start = start
+    return script
+
+
+@pytest.mark.parametrize("is_nested", [True, False])
+def test_a_start_does_not_wait_for_a_failed_child_that_is_tried_again_too_late(
+    *, is_nested: bool
+) -> None:
+    held: dict[str, Any] = {"retry_failed_s": 300.0}
+    bad = spec("x", script=port_taken(), **({} if is_nested else held))
+    inner = nested("n", bad, **(held if is_nested else {}))
+    began = time.monotonic()
+    system = ActorSystem(nested("root", spec("a"), inner))
+    with pytest.raises(StartFailed, match=r"n\.x did not start: OSError: port") as caught:
+        system.start(120)
+    cause = caught.value.__cause__
+    assert isinstance(cause.__cause__ if is_nested and cause else cause, OSError)
+    assert time.monotonic() - began < 60
+    assert no_actor_threads()
+
+
+def test_a_start_waits_for_a_failed_child_that_is_tried_again_in_time() -> None:
+    script = port_taken()
+    fail, attempts = script.start, iter(range(100))
+
+    def start() -> None:
+        if next(attempts) < 6:  # one more than its budget
+            fail()
+
+    script.start = start
+    with run_system(spec("x", script=script, retry_failed_s=0.05)) as system:
+        assert node(system, "x")["state"] == "running"
 
 
 @pytest.mark.parametrize(

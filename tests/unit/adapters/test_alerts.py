@@ -77,8 +77,17 @@ def world() -> World:
         (lt.peer_connect_alert, {"ep": ("10.0.0.1", 5)}, f.PeerJoined(ID, "10.0.0.1:5")),
         (
             lt.peer_disconnected_alert,
-            {"ep": ("::1", 5), "error": ErrorCode(1)},
+            {"ep": ("::1", 5), "error": ErrorCode(1), "pid": lt.sha1_hash(bytes(20))},
             f.PeerLeft(ID, "[::1]:5", "boom"),
+        ),
+        (
+            lt.peer_disconnected_alert,
+            {
+                "ep": ("::1", 5),
+                "error": ErrorCode(1),
+                "pid": lt.sha1_hash(b"-LT2110-a~.\x00\xff%bcdefg"),
+            },
+            f.PeerLeft(ID, "[::1]:5", "boom", "-LT2110-a~.%00%FF%25bcdefg"),
         ),
         (
             lt.save_resume_data_failed_alert,
@@ -114,7 +123,16 @@ def world() -> World:
         ),
     ],
     ids=[
-        *("finished", "checked", "flushed", "piece", "bad piece", "peer", "peer left"),
+        *(
+            "finished",
+            "checked",
+            "flushed",
+            "piece",
+            "bad piece",
+            "peer",
+            "peer left",
+            "a named one left",
+        ),
         *("save failed", "blob rejected", "tracker", "tracker refuses", "tracker fails"),
         *("add failed", "moved", "rename failed"),
     ],
@@ -501,3 +519,14 @@ def test_missing_files_stay_a_fault_though_the_status_shows_nothing_of_them(worl
     world.hear(lt.file_error_alert, error=ErrorCode(errno.ENOENT), filename=lambda: "x")
     report(world, flags=0)
     assert world.entry.faults
+
+
+def test_a_tracker_s_words_do_not_repeat_the_key_that_it_was_asked_with(world: World) -> None:
+    (fact,) = world.hear(
+        lt.tracker_error_alert,
+        url="http://t.example/c0ffee0123456789/announce",
+        error=ErrorCode(1),
+        failure_reason=lambda: "c0ffee0123456789 is banned, see http://t.example/c0ffee0123456789",
+    )
+    assert isinstance(fact, f.TrackerRefused)
+    assert fact.message == "… is banned, see http://t.example/…"

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import resource
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from revaer.adapters.filesystem import FilesystemResumeStore
-from revaer.adapters.filesystem.atomic import MAX_DAMAGED_FILES
-from revaer.adapters.filesystem.documents import unwrap, wrap
+from revaer.adapters.filesystem.atomic import MAX_DAMAGED_FILES, AtomicDirectory
+from revaer.adapters.filesystem.documents import TORRENT, TorrentDocument, encode, unwrap, wrap
+from revaer.adapters.filesystem.salvage import Salvage
 from revaer.domain.errors import StoreDownError, StoreLockedError
 from revaer.domain.ids import InfoHash
 from revaer.domain.torrent import StopReason
@@ -363,6 +365,17 @@ def test_what_a_dead_process_was_still_writing_is_removed(directory: Path) -> No
     assert not any(name.endswith(".tmp") for name in names(directory))
 
 
+def test_a_write_that_a_kill_cut_off_is_no_damage_now_or_later(directory: Path) -> None:
+    """Between its two renames: the next start has to find both generations in their places."""
+    spec = directory / f"{A}.json"
+    spec.rename(directory / f"{A}.json.1")
+    (directory / f"{A}.json.tmp").write_bytes(b"cut off")
+    for _ in range(2):
+        stored = of(load(directory), A)
+        assert (stored.problems, stored.spec.category) == ((), "now")
+        assert spec.exists()
+
+
 def test_what_an_add_left_that_did_not_end_is_set_aside(directory: Path) -> None:
     for path in directory.glob(f"{A}*"):
         path.rename(f"{path}.new") if path.suffix == ".torrent" else path.unlink()
@@ -457,6 +470,28 @@ def test_the_folder_of_damaged_files_stays_bounded(directory: Path) -> None:
             store.put_blob(A, b"again")
     assert len(names(directory / "damaged")) == MAX_DAMAGED_FILES
     assert f"{1:06d}.old" not in names(directory / "damaged")
+
+
+def test_damaged_files_are_kept_until_there_are_too_many(directory: Path) -> None:
+    (directory / "damaged").mkdir()
+    for number in range(MAX_DAMAGED_FILES - 50):
+        (directory / "damaged" / f"{number + 1:06d}.old").write_bytes(b"")
+    (directory / f"{A}.fastresume").write_bytes(b"damaged")
+
+    load(directory)
+
+    assert len(names(directory / "damaged")) == MAX_DAMAGED_FILES - 49
+
+
+def test_a_directory_among_the_damaged_files_hinders_nobody(directory: Path) -> None:
+    (directory / "damaged" / "000001.old").mkdir(parents=True)
+    for number in range(1, MAX_DAMAGED_FILES):
+        (directory / "damaged" / f"{number + 1:06d}.old").write_bytes(b"")
+    (directory / f"{A}.fastresume").write_bytes(b"damaged")
+
+    problems = of(load(directory), A).problems
+
+    assert any("it was moved to damaged/" in problem for problem in problems), problems
 
 
 def test_only_the_owner_of_the_process_may_look_inside(directory: Path) -> None:
@@ -567,6 +602,74 @@ def test_a_directory_that_came_back_as_a_copy_is_owned_anew(directory: Path) -> 
         with pytest.raises(StoreLockedError):
             FilesystemShelf(directory).open()
     assert of(load(directory), A).spec.category == "on the copy"
+
+
+def test_an_older_copy_of_the_directory_brings_no_removed_torrent_back(directory: Path) -> None:
+    """Neither one whose removal has ended, nor one whose files the engine is deleting."""
+    copy = directory.with_name("copy")
+    shutil.copytree(directory, copy)
+    with opened(directory) as store:
+        store.bury(A, with_data=False)
+        store.forget(A)
+        store.bury(B, with_data=True)
+        directory.rename(directory.with_name("unplugged"))
+        shutil.copytree(copy, directory)
+        state = directory.with_name("unplugged") / "state.json"
+        (directory / "state.json").write_bytes(state.read_bytes())
+
+        assert store.reopen()
+
+        assert store.known() == frozenset()
+        restored = store.load()
+        assert restored.torrents == ()
+        assert [each.stored.spec.info_hash for each in restored.tombstones] == [B]
+        store.forget(B)
+    assert load(directory) == Restored()
+
+
+def test_a_directory_made_anew_on_a_full_disk_is_still_to_be_written_when_that_has_room(
+    tmp_path: Path,
+) -> None:
+    """Else everything that was stored would count as stored, and be gone at the next start."""
+    is_full = False
+
+    def fill(point: str) -> None:
+        if is_full and point == "state.written":
+            raise StoreDownError("no space left")
+
+    path = tmp_path / "resume"
+    store = FilesystemResumeStore(path, boot_id="x", default_save_path="/", crash_point=fill)
+    store.put(spec_of(A), METAINFO)
+    shutil.rmtree(path)
+    is_full = True
+    for _ in range(2):
+        with pytest.raises(StoreDownError):
+            store.reopen()
+    is_full = False
+    with pytest.raises(StoreDownError, match="was replaced"):
+        store.put(spec_of(A))
+
+    assert store.reopen()
+
+    assert store.known() == frozenset()
+    store.put(spec_of(A), METAINFO)
+    store.close(clean=True)
+    assert of(load(path), A).metainfo_data == METAINFO
+
+
+def test_a_file_that_is_written_while_others_are_read_is_seen(tmp_path: Path) -> None:
+    files = AtomicDirectory(str(tmp_path))
+    salvage = Salvage(files, DEFAULT)
+    document = TorrentDocument(spec=spec_of(A))
+    salvage.expect(frozenset())
+    assert salvage.load(A, []) is None
+
+    files.stage(f"{A}.json", encode(document, TORRENT), "spec")
+    files.commit(f"{A}.json", "spec")
+
+    found = salvage.load(A, [])
+    assert found is not None
+    assert found[0] == document
 
 
 def test_a_generation_on_the_disk_is_not_pushed_out_by_one_that_is_not(tmp_path: Path) -> None:

@@ -43,6 +43,12 @@ def test_a_tracker_s_url_is_accepted(url: str) -> None:
     assert engine_input.check_trackers([(url, 255)]) == [(url, 255)]
 
 
+def test_a_refusal_does_not_repeat_what_may_be_secret() -> None:
+    with pytest.raises(InvalidInputError, match="must be a URL") as refused:
+        engine_input.check_trackers([("https://t.example/c0ffee01/ announce", 0)])
+    assert "c0ffee01" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     "url", ["udp://h:1/", "h/announce", "http://", "http://h h/", "http://[::"]
 )

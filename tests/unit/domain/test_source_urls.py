@@ -4,10 +4,10 @@ import pytest
 
 from revaer.domain.engine_input import MAX_TRACKERS, check_trackers
 from revaer.domain.errors import ConflictError, InvalidInputError
+from revaer.domain.redaction import redacted
 from revaer.domain.source_urls import (
     check_tracker,
     check_web_seed,
-    redacted,
     with_tracker_replaced,
     with_trackers,
     with_web_seeds,
@@ -141,3 +141,9 @@ def test_web_seeds_are_added_once_and_removed_wholly_or_not_at_all() -> None:
 )
 def test_what_may_be_secret_is_not_shown(url: str, shown: str) -> None:
     assert redacted(url) == shown
+
+
+def test_a_key_at_the_place_of_the_port_is_not_repeated() -> None:
+    with pytest.raises(InvalidInputError, match="is not a usable URL") as refused:
+        check_tracker(f"https://me:{PASSKEY}")
+    assert PASSKEY not in str(refused.value)

@@ -7,6 +7,7 @@ import pytest
 
 from revaer.domain.details import TrackerInfo, TrackerState
 from revaer.domain.ids import BytesPerSecond, EpochSeconds, InfoHash
+from revaer.domain.redaction import without_secrets
 from revaer.domain.states import derive_state
 from revaer.domain.torrent import (
     Activity,
@@ -19,7 +20,7 @@ from revaer.domain.torrent import (
     TorrentSpec,
     TorrentStatus,
 )
-from revaer.domain.why import Circumstances, ReasonCode, why, without_secrets
+from revaer.domain.why import Circumstances, ReasonCode, why
 
 HASH = InfoHash("a" * 40)
 PASSKEY = "c0ffee0123456789"
@@ -232,3 +233,7 @@ def test_no_reason_repeats_a_passkey_or_breaks_a_line() -> None:
 
 def test_words_without_secrets_stay_as_they_are() -> None:
     assert without_secrets("unregistered torrent", (FAILING.url,)) == "unregistered torrent"
+
+
+def test_the_words_of_an_address_that_everybody_knows_stay() -> None:
+    assert without_secrets("cannot announce", (FAILING.url,)) == "cannot announce"

@@ -91,6 +91,76 @@ def test_a_closed_queue_gives_what_is_left_and_takes_nothing() -> None:
     assert queue.take(0.0) is None
 
 
+def test_what_comes_after_a_kept_place_waits_for_it() -> None:
+    queue = EventQueue()
+    before, kept, later = (ev.TrackerSucceeded(HASH, url, 1) for url in ("1", "2", "3"))
+
+    queue.put([before])
+    place = queue.reserve()
+    queue.put([later])
+    assert queue.take(0.0) == [before]
+    assert queue.take(0.0) == []
+    queue.fill(place, [kept])
+
+    assert queue.take(0.0) == [kept, later]
+
+
+def test_a_closed_queue_waits_for_no_kept_place() -> None:
+    queue = EventQueue()
+    queue.reserve()
+    later = ev.TrackerSucceeded(HASH, "3", 1)
+    queue.put([later])
+    queue.close()
+
+    assert queue.take(0.0) == [later]
+    assert queue.take(0.0) is None
+
+
+def test_what_a_call_says_comes_before_what_happens_during_the_call(world: World) -> None:
+    world.dispatcher.subscribe("*", world.hear)
+    started = SessionEvent(
+        se.SESSION_STARTED, HASH, se.SessionStateEvent(HASH, se.SessionState.DOWNLOADING, "")
+    )
+
+    with world.dispatcher.telling_first() as told:
+        world.tracker("meanwhile")
+        told.append(started)
+
+    eventually(lambda: len(world.heard) == 2, within_s=SOON_S)
+    assert world.heard[0] is started
+
+
+def test_a_call_that_fails_holds_nothing_up(world: World) -> None:
+    world.dispatcher.subscribe("*", world.hear)
+
+    with pytest.raises(ValueError, match="refused"), world.dispatcher.telling_first():
+        raise ValueError("refused")
+    world.tracker("after")
+
+    eventually(lambda: world.urls == ["after"], within_s=SOON_S)
+
+
+def test_a_callback_that_retires_hears_what_waits_and_is_forgotten(world: World) -> None:
+    gate, entered = threading.Event(), threading.Event()
+
+    def hold(_: SessionEvent) -> None:
+        entered.set()
+        gate.wait(SOON_S)
+
+    leaving = world.dispatcher.subscribe("tracker.*", world.hear, HASH)
+    world.dispatcher.subscribe("tracker.*", hold, OTHER)
+    world.tracker("first", info_hash=OTHER)
+    assert entered.wait(SOON_S)
+    world.tracker("last")
+    world.dispatcher.retire([leaving])
+    world.tracker("too late")
+    gate.set()
+
+    eventually(lambda: not leaving.is_active, within_s=SOON_S)
+    world.tracker("much too late")
+    assert world.urls == ["last"]
+
+
 def test_nothing_runs_or_listens_before_the_first_subscription(world: World) -> None:
     assert world.feed.listeners == 0
     assert "revaer-callbacks" not in {thread.name for thread in threading.enumerate()}

@@ -1,10 +1,13 @@
 """Who holds the shared resources, when do they end, and what does a caller meet after that?"""
 
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tenacity import wait_fixed
 
 from actors.testing import eventually
 from revaer.adapters.memory.engine import MemoryEngine
@@ -13,6 +16,7 @@ from revaer.domain.commands import RemoveTorrent
 from revaer.domain.errors import (
     ClosedError,
     ConflictError,
+    EngineUnsupportedError,
     InvalidInputError,
     InvalidTorrentError,
     StoreLockedError,
@@ -21,8 +25,10 @@ from revaer.domain.errors import (
     TorrentNotFoundError,
 )
 from revaer.domain.paths import PathPolicy
+from revaer.domain.torrent import StopReason
 from revaer.embed import NetworkOptions, SharedResources, TorrentManager, TorrentSession
 from revaer.ports.engine import EngineSettings
+from revaer.runtime.tree import EnginePolicies
 from tests.support.swarm import Payload, make_payload
 
 
@@ -157,6 +163,60 @@ def test_after_the_end_calls_are_refused_and_what_was_known_can_be_read(
     assert manager.all() == (session,)
 
 
+def test_a_session_or_manager_that_could_not_be_made_frees_nothing(
+    resources: SharedResources, payloads: list[Payload]
+) -> None:
+    for call in (
+        lambda: TorrentSession(b"no torrent", resources),
+        lambda: TorrentSession(payloads[0].torrent, resources, on_event=42),  # type: ignore[arg-type]
+        lambda: TorrentManager(resources=resources, on_event=42),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(InvalidInputError):
+            call()
+
+    assert (resources.ref_count, resources.is_freed) == (0, False)
+    TorrentSession(payloads[0].torrent, resources).close()
+    assert resources.is_freed
+
+
+def test_callbacks_of_a_removed_torrent_are_forgotten_after_its_end(
+    resources: SharedResources, payloads: list[Payload]
+) -> None:
+    manager = TorrentManager(resources=resources)
+    session = manager.add(payloads[0].torrent, start=True)
+    heard: list[str] = []
+    made = session.events.subscribe("*", lambda event: heard.append(event.name))
+    manager.remove(session)
+
+    eventually(lambda: not made.is_active, within_s=20.0)
+    assert heard[-1] == "session.stopped"
+
+
+def test_an_engine_that_cannot_start_says_why_without_waiting_for_the_next_try(
+    tmp_path: Path,
+) -> None:
+    def refuse(_: EngineSettings) -> MemoryEngine:
+        raise EngineUnsupportedError("this libtorrent has no torrents")
+
+    out = tmp_path / "out"
+    plan = EnginePlan(
+        resume_dir=out / ".revaer" / "resume",
+        policy=PathPolicy(roots=(str(out),), default=str(out)),
+        policies=EnginePolicies(wait=wait_fixed(0.01)),
+        open_engine=refuse,
+    )
+    before = set(threading.enumerate())
+    resources = SharedResources.over(EngineRun(plan))
+    began = time.monotonic()
+
+    with pytest.raises(EngineUnsupportedError, match="has no torrents"):
+        resources.launch()
+
+    assert time.monotonic() - began < 60
+    assert resources.is_freed
+    eventually(lambda: set(threading.enumerate()) <= before, within_s=20.0)
+
+
 def test_one_torrent_has_one_user(resources: SharedResources, payloads: list[Payload]) -> None:
     films = TorrentManager(resources=resources)
     shows = TorrentManager(resources=resources)
@@ -226,6 +286,32 @@ def test_many_threads_that_add_one_torrent_get_one_session(
     assert len(got) == 6
     assert len(set(map(id, got))) == 1
     assert resources.ref_count == 2
+
+
+def test_a_close_during_adds_leaves_no_torrent_running(
+    resources: SharedResources, tmp_path: Path
+) -> None:
+    resources.add_ref()
+    manager = TorrentManager(resources=resources)
+    torrents = [make_payload(tmp_path / f"s{n}", f"t{n}", 1000).torrent for n in range(24)]
+
+    def add(mine: list[bytes]) -> None:
+        with suppress(ClosedError):
+            for torrent in mine:
+                manager.add(torrent, start=True)
+
+    threads = [threading.Thread(target=add, args=(torrents[n::4],)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: len(manager.all()) > 2, within_s=20.0)
+    manager.close()
+    for thread in threads:
+        thread.join(20.0)
+
+    records = resources.board.records()
+    assert len(records) < len(torrents)
+    assert {record.spec.stop_reason for record in records} == {StopReason.USER}
+    assert resources.ref_count == 1
 
 
 @pytest.mark.parametrize("source", [b"junk", "magnet:?xt=nothing", b"", 5, None])

@@ -157,9 +157,9 @@ def test_every_state_of_a_torrent_is_one_of_a_session() -> None:
             se.PeerEvent("192.0.2.1:6881", ""),
         ),
         (
-            ev.PeerDisconnected(HASH, "192.0.2.1:6881", "bored"),
+            ev.PeerDisconnected(HASH, "192.0.2.1:6881", "bored", "-LT2110-abcdefghijkl"),
             "peer.disconnected",
-            se.PeerEvent("192.0.2.1:6881", ""),
+            se.PeerEvent("192.0.2.1:6881", "-LT2110-abcdefghijkl"),
         ),
         (
             ev.TrackerSucceeded(HASH, "http://t/a", 7),

@@ -21,7 +21,7 @@ from revaer.domain.errors import (
     TorrentNotFoundError,
 )
 from revaer.domain.events import PublishedEvent, TorrentFailed
-from revaer.domain.facts import StorageMoved
+from revaer.domain.facts import MetadataReceived, StorageMoved
 from revaer.domain.ids import BytesPerSecond, InfoHash
 from revaer.domain.selection import SelectionRules
 from revaer.domain.torrent import (
@@ -490,3 +490,33 @@ def settle(rig: Rig, info_hash: InfoHash) -> None:
         return not (spec.moving_to or spec.renaming)
 
     eventually(is_settled, within_s=SOON_S)
+
+
+def test_going_back_under_the_queue_lifts_no_hold_of_a_list_that_nobody_has_judged(
+    rig: Rig, tmp_path: Path
+) -> None:
+    hostile = make_payload(tmp_path / "seed", ".revaer", {"resume/victim.json": 70_000})
+    info_hash = rig.do(cmd.AddTorrent(source=MagnetSource(hostile.magnet))).info_hash
+    rig.engine.lose_next(MetadataReceived)  # it is on its way
+    rig.engine.deliver_metadata(info_hash, hostile.torrent)
+
+    with pytest.raises(PathRefusedError, match="revaer"):
+        rig.do(cmd.SetForceStart(info_hash, force_start=False))
+
+    rig.engine.progress(info_hash, 1.0)
+    assert rig.engine.status(info_hash).progress == 0.0
+
+
+def test_going_back_under_the_queue_follows_the_rules_for_a_list_that_just_came(
+    rig: Rig, payload: Payload
+) -> None:
+    rules = SelectionRules.parse([("include", "*.mkv")])
+    add = cmd.AddTorrent(source=MagnetSource(payload.magnet), selection=rules)
+    info_hash = rig.do(add).info_hash
+    rig.engine.lose_next(MetadataReceived)
+    rig.engine.deliver_metadata(info_hash, payload.torrent)
+
+    spec = rig.do(cmd.SetForceStart(info_hash, force_start=False))
+
+    assert sorted(spec.priorities) == [0, 0, 4]
+    assert rig.engine.priorities(info_hash) == spec.priorities

@@ -1,23 +1,29 @@
 """How often does the engine hear a question about details, and what is kept of the answers?"""
 
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from actors import Address, ChildSpec
-from actors.testing import ManualTimers
+from actors.testing import ManualTimers, eventually
 from revaer.adapters.memory.engine import MemoryEngine
+from revaer.domain import commands as cmd
+from revaer.domain.details import PieceState
 from revaer.domain.errors import EngineDownError, TorrentNotFoundError
 from revaer.domain.ids import EpochSeconds, InfoHash
 from revaer.domain.queries import ListPeers, ListPieces, ListTrackers, ListWebSeeds
-from revaer.domain.torrent import TorrentSpec
-from revaer.ports.engine import EngineTorrent
+from revaer.domain.torrent import MetainfoSource, TorrentSpec
+from revaer.ports.engine import EngineSettings, EngineTorrent
 from revaer.runtime import details
 from revaer.runtime.details import Details
 from revaer.runtime.engine_holder import EngineHolder
-from tests.support.rig import LOOPBACK
+from tests.support.rig import LOOPBACK, EngineRig
+from tests.support.swarm import make_payload
 from tests.unit.runtime.little_system import at_once, running
 
 SOON_S = 20.0
@@ -133,3 +139,52 @@ def test_what_is_kept_is_bounded() -> None:
 
         assert newest == count
         assert one.asked("peers") == count + 1
+
+
+class HungEngine(MemoryEngine):
+    """One that never says how far its pieces are."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        super().__init__(settings)
+        self.let_go = threading.Event()
+        self.is_asked = threading.Event()
+
+    def pieces(self, info_hash: InfoHash) -> tuple[PieceState, ...]:
+        self.is_asked.set()
+        self.let_go.wait(SOON_S)
+        return super().pieces(info_hash)
+
+
+def test_a_question_that_the_engine_never_answers_holds_up_no_restart(tmp_path: Path) -> None:
+    payload = make_payload(tmp_path / "seed", "film", 50_000)
+    engines: list[HungEngine] = []
+
+    def open_engine(settings: EngineSettings) -> HungEngine:
+        engines.append(HungEngine(settings))
+        return engines[-1]
+
+    with EngineRig(root=tmp_path / "out", open_engine=open_engine) as rig:
+        add = cmd.AddTorrent(source=MetainfoSource(payload.torrent))
+        added = rig.gateway.execute(add, timeout_s=SOON_S).info_hash
+        with pytest.raises(EngineDownError, match="did not answer"):
+            rig.gateway.pieces(added, timeout_s=0.05)
+        assert engines[0].is_asked.wait(SOON_S)
+
+        began_at = time.monotonic()
+        engines[0].fail_session("planted")
+        eventually(lambda: len(engines) > 1 and is_back(rig), within_s=SOON_S)
+        back_after_s = time.monotonic() - began_at
+        engines[0].let_go.set()
+
+    assert back_after_s < 4.0
+
+
+def is_back(rig: EngineRig) -> bool:
+    """Whether questions are answered again."""
+    try:
+        rig.gateway.peers(info_hash(9), timeout_s=0.5)
+    except TorrentNotFoundError:
+        return True
+    except EngineDownError:
+        return False
+    return False

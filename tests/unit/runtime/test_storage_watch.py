@@ -1,7 +1,8 @@
 """What becomes of torrents whose storage fails? The whole tree over the memory engine and disk."""
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self, cast
@@ -15,14 +16,23 @@ from revaer.domain import commands as cmd
 from revaer.domain.events import Event, HealthChanged, PublishedEvent, TorrentFailed
 from revaer.domain.ids import InfoHash
 from revaer.domain.storage import PlaceKind, PlaceSeen
-from revaer.domain.torrent import Fault, FaultCode, MagnetSource, MetainfoSource, TorrentState
+from revaer.domain.torrent import (
+    Fault,
+    FaultCode,
+    FileEntry,
+    MagnetSource,
+    MetainfoSource,
+    TorrentState,
+)
 from revaer.ports.engine import EngineSettings
+from revaer.runtime.storage_watch import SLOW_AFTER_S
 from tests.support.rig import EngineRig
 from tests.support.swarm import Payload, make_payload
 
 SOON_S = 30.0
 MIB = 1 << 20
 FULL = Fault(FaultCode.DISK_FULL, "show/film.mkv: No space left on device")
+MISSING = Fault(FaultCode.MISSING_FILES, "show/film.mkv: No such file or directory")
 READ_ONLY = Fault(FaultCode.UNWRITABLE, "show/film.mkv: Read-only file system")
 
 
@@ -85,16 +95,17 @@ class Rig(EngineRig):
         return [*self.engine.calls].count((call, info_hash))
 
 
-def engine_on(disk: MemoryPayload) -> type[MemoryEngine]:
+def engine_on(disk: MemoryPayload, check_s: float) -> type[MemoryEngine]:
     class Engine(MemoryEngine):
         def __init__(self, settings: EngineSettings) -> None:
-            super().__init__(settings, on_disk=disk)
+            super().__init__(settings, on_disk=disk, check_s=check_s)
 
     return Engine
 
 
-def rig_on(disk: MemoryPayload, root: Path) -> Rig:
-    return Rig(root=root, open_engine=engine_on(disk), files=disk, storage_period_s=0.5)
+def rig_on(disk: MemoryPayload, root: Path, check_s: float = 0.0) -> Rig:
+    opened = engine_on(disk, check_s)
+    return Rig(root=root, open_engine=opened, files=disk, storage_period_s=0.5)
 
 
 @pytest.fixture
@@ -171,6 +182,28 @@ def test_a_complete_torrent_whose_disk_goes_away_waits_and_goes_on_unchecked(
     assert not rig.record(growing).status.is_paused
 
 
+def test_a_disk_that_goes_away_during_a_check_is_waited_for_and_checked_anew(
+    disk: MemoryPayload, tmp_path: Path, payload: Payload
+) -> None:
+    """A check that found nothing would have everything downloaded into the mount point."""
+    with rig_on(disk, tmp_path / "out", check_s=10_000.0) as rig:
+        disk.mount(rig.place)
+        seed = rig.complete(payload)
+        wait_for_a_look(rig)
+        rig.gateway.execute(cmd.RecheckTorrent(seed), timeout_s=SOON_S)
+        eventually(lambda: rig.record(seed).state is TorrentState.CHECKING, within_s=SOON_S)
+        wait_for_a_look(rig)
+
+        disk.unmount(rig.place)
+        rig.wait_fault(FaultCode.STORAGE_ABSENT, seed)
+        is_paused_while_away = rig.engine.status(seed).is_paused
+        disk.mount(rig.place)
+        rig.wait_fault(None, seed)
+
+        assert is_paused_while_away
+        assert rig.count("recheck", seed) == 2
+
+
 def test_a_torrent_that_has_nothing_yet_is_not_held_in_an_empty_directory(
     rig: Rig, payload: Payload, other: Payload
 ) -> None:
@@ -210,6 +243,23 @@ def test_a_file_that_vanishes_from_a_seed_is_missed_and_checked_once_when_it_is_
     assert rig.count("recheck", seed) == 1
     assert rig.count("recheck", untouched) == 0
     assert rig.record(seed).state is TorrentState.SEEDING
+
+
+@pytest.mark.parametrize("is_forced", [True, False], ids=["force started", "queued again"])
+def test_a_torrent_whose_storage_is_away_never_runs_whatever_its_place_in_the_queue(
+    rig: Rig,
+    payload: Payload,
+    is_forced: bool,  # noqa: FBT001 -- a parameter of pytest's
+) -> None:
+    seed = rig.complete(payload)
+    wait_for_a_look(rig)
+    rig.disk.unmount(rig.place)
+    rig.wait_fault(FaultCode.STORAGE_ABSENT, seed)
+
+    rig.gateway.execute(cmd.SetForceStart(seed, is_forced), timeout_s=SOON_S)
+
+    assert rig.engine.status(seed).is_paused
+    assert rig.code(seed) is FaultCode.STORAGE_ABSENT
 
 
 def test_a_resume_does_not_end_a_hold_and_a_recheck_does(rig: Rig, payload: Payload) -> None:
@@ -282,6 +332,23 @@ def test_what_cannot_be_written_is_tried_again_when_nothing_is_in_the_way(
     rig.wait_fault(None, info_hash)
 
     assert tries_while_blocked == 0
+    assert rig.count("retry_storage", info_hash) == 1
+
+
+def test_files_that_never_were_are_not_missing_but_cannot_be_made(
+    rig: Rig, payload: Payload
+) -> None:
+    """What could not be written is wanted back for its hash, and there is no file."""
+    info_hash = rig.add(payload)
+    rig.disk.block(rig.place, f"{rig.place}: Read-only file system")
+    rig.engine.fail(info_hash, MISSING)
+    rig.wait_fault(FaultCode.UNWRITABLE, info_hash)
+    eventually(lambda: "Read-only file system" in rig.message(info_hash), within_s=SOON_S)
+
+    rig.disk.block(rig.place, "")
+    rig.wait_fault(None, info_hash)
+
+    assert faults(rig) == [FaultCode.UNWRITABLE]
     assert rig.count("retry_storage", info_hash) == 1
 
 
@@ -371,6 +438,36 @@ class HungDisk(CountedDisk):
     def place(self, save_path: str) -> PlaceSeen:
         self.answers.wait(SOON_S)
         return super().place(save_path)
+
+    def missing(self, save_path: str, files: Sequence[FileEntry]) -> tuple[str, ...]:
+        self.answers.wait(SOON_S)
+        return super().missing(save_path, files)
+
+
+def test_a_disk_that_hangs_does_not_hold_the_session_up_when_a_torrent_on_it_is_finished(
+    tmp_path: Path, payload: Payload
+) -> None:
+    disk = HungDisk()
+    with rig_on(disk, tmp_path / "out") as rig:
+        disk.mount(rig.place)
+        growing = rig.add(payload)
+        wait_for_a_look(rig)
+        disk.answers.clear()
+        try:
+            hung_at = time.monotonic()
+            eventually(lambda: time.monotonic() - hung_at > 3 * SLOW_AFTER_S, within_s=SOON_S)
+            rig.engine.finish(growing)
+            eventually(lambda: rig.record(growing).status.is_finished, within_s=SOON_S)
+            asked_at = time.monotonic()
+            for _ in range(3):
+                rig.gateway.execute(cmd.PauseTorrent(growing), timeout_s=SOON_S)
+            took_s = time.monotonic() - asked_at
+            is_told = rig.record(growing).is_verified
+        finally:
+            disk.answers.set()
+
+    assert took_s < SOON_S / 3
+    assert not is_told
 
 
 def test_a_disk_that_hangs_stops_neither_the_session_nor_its_start(

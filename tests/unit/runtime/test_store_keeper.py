@@ -1,6 +1,7 @@
 """What does the session make of a store, an engine and a catalog that do not agree?"""
 
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +19,7 @@ from revaer.domain.events import HealthChanged, PublishedEvent, SelectionReconci
 from revaer.domain.ids import BytesPerSecond, InfoHash
 from revaer.domain.torrent import MagnetSource, MetainfoSource, StopReason, TorrentSpec
 from revaer.ports.event_feed import Subscription
-from revaer.ports.resume_store import ResumeStore
+from revaer.ports.resume_store import Restored, ResumeStore
 from revaer.ports.torrents import CatalogEntry
 from revaer.runtime.messages import EngineReported
 from tests.support.rig import EngineRig
@@ -187,6 +188,26 @@ def test_a_removed_torrent_is_not_brought_back_by_a_catalog_that_lags(
         assert info_hash not in stage.disk.rows  # nobody remembers it: the tombstone may go
 
 
+def test_a_removed_torrent_is_not_brought_back_by_a_catalog_that_was_away(
+    stage: Stage, payload: Payload
+) -> None:
+    """Nobody can say then whether it still remembers the torrent."""
+    with stage.rig() as rig:
+        info_hash = add(rig, payload)
+        stage.catalog.entries = [CatalogEntry(spec=rig.record(info_hash).spec)]
+        heard = rig.feed.subscribe(("torrent.removed",))
+        rig.gateway.execute(cmd.RemoveTorrent(info_hash, with_data=False), timeout_s=SOON_S)
+        hear(heard, lambda event: isinstance(event, TorrentRemoved))
+    stage.catalog.outage = "the database is being restarted"
+    with stage.rig():
+        pass
+    stage.catalog.outage = ""
+
+    with stage.rig() as rig:
+        assert rig.board.get(info_hash) is None
+        assert not engine_of(rig).knows(info_hash)
+
+
 def test_the_store_holds_against_a_catalog_that_says_otherwise(
     stage: Stage, payload: Payload
 ) -> None:
@@ -296,6 +317,48 @@ def test_a_store_that_is_emptied_while_running_gets_everything_back(
     eventually(lambda: rows[info_hash].metainfo_data is not None, within_s=SOON_S)
     eventually(lambda: all(row.blob is not None for row in rows.values()), within_s=SOON_S)
     assert rows[info_hash].spec == rig.record(info_hash).spec
+
+
+class _Shaky(MemoryResumeStore):
+    """Says once that it was replaced, and cannot be read then, once."""
+
+    is_shaky = False
+
+    def reopen(self) -> bool:
+        is_another = super().reopen()
+        if is_another and self.is_shaky:
+            self.go_down("gone again")
+        return is_another
+
+    def load(self, only: AbstractSet[InfoHash] | None = None) -> Restored:
+        try:
+            return super().load(only)
+        finally:
+            if self.is_shaky:
+                self.is_shaky = False
+                self.come_back()
+
+
+def test_a_store_that_is_emptied_and_cannot_be_read_at_once_gets_everything_back(
+    tmp_path: Path, payload: Payload
+) -> None:
+    disk = MemoryDisk()
+    store = _Shaky(disk)
+
+    def opened(unused: FilesystemResumeStore) -> ResumeStore:
+        unused.close(clean=True)
+        return store
+
+    with EngineRig(root=tmp_path / "out", open_engine=MemoryEngine, store=opened) as rig:
+        info_hash = add(rig, payload, category="tv")
+        heard = rig.feed.subscribe(("health.changed",))
+        store.is_shaky = True
+        store.lose_everything()
+
+        hear(heard, is_store("ok"))
+
+        eventually(lambda: store.known() == {info_hash}, within_s=SOON_S)
+        assert disk.rows[info_hash].spec == rig.record(info_hash).spec
 
 
 def test_a_torrent_saved_by_its_file_alone_gets_its_name_back(

@@ -19,6 +19,8 @@ from revaer.adapters.telemetry.logs import (
 from revaer.domain.errors import InvalidInputError
 from revaer.domain.plain_text import encodable, escaped, stripped
 
+KEY = "c0ffee0123456789"
+
 
 @pytest.fixture
 def logging_kept() -> Iterator[None]:
@@ -144,3 +146,20 @@ def test_text_is_stripped_or_escaped() -> None:
     assert stripped("a\x1b[1m\u202eb\x9bc\ud800") == "a[1mbc"
     assert escaped("a\x1b\n\u202e\x9b\ud800é") == "a\\x1b\\x0a\\u202e\\x9b\\ud800é"
     assert encodable("a\ud800b") == "a\ufffdb"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"event": "torrent_not_restored", "cause": f"tracker https://t.example/{KEY}/announce: no"},
+        {"event": "added", "uri": f"magnet:?tr=https%3A%2F%2Ft.example%2F{KEY}&xt=urn:btih:abc"},
+        {"event": "told", "specs": [f"udp://t.example:80/{KEY}", f"https://{KEY}@t.example"]},
+        {"event": f"https://t.example/announce?passkey={KEY}"},
+        {"event": "crashed", "exception": f"Trouble\nno URL: 'http://t.example/{KEY}'\n"},
+    ],
+)
+def test_no_passkey_of_a_tracker_reaches_a_line(event: dict[str, object]) -> None:
+    line = line_of(event)
+
+    assert KEY not in line
+    assert "t.example" in line or "xt=urn:btih:abc" in line
