@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from actors.actor import Actor, ActorContext, LoopActor, PooledActor, ThreadActor
 from actors.address import Address, Future, Question
 from actors.backoff import DEFAULT_WAIT
@@ -87,3 +89,7 @@ __all__ = [
     "UnknownMessage",
     "UnknownName",
 ]
+
+# A host that set no logging up gets no line on its standard error: that is the standard library's
+# last resort, and not a library's to choose.
+logging.getLogger("actors").addHandler(logging.NullHandler())

@@ -118,5 +118,9 @@ def _error_of(record: TorrentRecord) -> dict[str, str] | None:
 
 def _dumped(fields: Mapping[str, Any]) -> bytes:
     """JSON in which no character means something to a terminal: C1 and bidi controls escaped."""
+    fields = {
+        name: encodable(value) if isinstance(value, str) else value
+        for name, value in fields.items()
+    }
     text = orjson.dumps(fields, default=str).decode()
     return _RAW_CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode()

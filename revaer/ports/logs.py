@@ -2,13 +2,16 @@
 
 structlog that nobody configured writes to standard output, which belongs to the program that
 imports Revaer. So records of such a program go to the standard library's loggers of the same names
-(`revaer.runtime.session`, ...) as plain text, for it to show, to file or to leave.
+(`revaer.runtime.session`, ...) as plain text, for it to show, to file or to leave. When it set up
+nothing at all they go nowhere, instead of to its standard error.
 """
 
 import logging
 from typing import Any, cast
 
 import structlog
+
+logging.getLogger("revaer").addHandler(logging.NullHandler())
 
 
 class _Log:

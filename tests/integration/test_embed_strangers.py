@@ -193,6 +193,8 @@ def test_nothing_is_written_where_the_program_writes(
             session.wait(0.5)
             session.pause()
             manager.remove(session)
+        logging.getLogger("actors").warning("of the kit")
+        logging.getLogger("revaer.runtime.session").warning("of Revaer")
         is_default = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
         print(logging.getLogger().handlers, is_default)
         """

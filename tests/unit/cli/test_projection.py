@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from revaer.cli.projection import (
@@ -88,6 +88,7 @@ def test_any_name_gives_one_line_of_json_without_terminal_controls(name: str) ->
 
 
 @given(st.text(st.characters(), max_size=60))
+@example("\ud800")
 def test_any_message_gives_one_line_of_json(message: str) -> None:
     line = json_line("error", {"info_hash": None, "message": message})
     assert line.count(b"\n") == 1
