@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from revaer.domain.details import PeerInfo, PieceState, TrackerInfo
+from revaer.domain.errors import InvalidInputError, TorrentExistsError
 from revaer.domain.facts import Fact
 from revaer.domain.ids import BytesPerSecond, InfoHash
 from revaer.domain.reconciliation import LiveTorrent
@@ -46,6 +47,10 @@ class EngineTorrent:
     recheck: bool = False
     is_absent: bool = False
     peers: tuple[tuple[str, int], ...] = ()
+
+
+Added = Metainfo | InvalidInputError | TorrentExistsError | None
+"""What `add` answers: the metadata, None while it is not known, or why there is no torrent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +130,14 @@ class TorrentEngine(MetainfoReader, Protocol):
         Raises:
             InvalidTorrentError: the source cannot be used.
             TorrentExistsError: the engine has it already.
+        """
+        ...
+
+    def add_all(self, torrents: Sequence[EngineTorrent]) -> tuple[Added, ...]:
+        """Run many torrents, in this order: as `add`, at a fraction of its cost for each.
+
+        Returns:
+            For each torrent, in order, what `add` would have answered, or raised.
         """
         ...
 

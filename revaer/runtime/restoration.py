@@ -1,6 +1,6 @@
 """Brings the engine to what the store says: at a start, and when a new session actor adopts it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from revaer.domain import facts as f
@@ -21,7 +21,7 @@ from revaer.domain.torrent import (
     StopReason,
     TorrentSpec,
 )
-from revaer.ports.engine import EngineTorrent
+from revaer.ports.engine import Added, EngineTorrent
 from revaer.ports.logs import logger
 from revaer.ports.resume_store import Restored, StoredTorrent, Tombstone
 from revaer.ports.torrents import CatalogEntry
@@ -39,6 +39,13 @@ from revaer.runtime.session_parts import SessionParts, wanted_files
 from revaer.runtime.start_look import StartLook
 
 log = logger(__name__)
+
+ADDED_AT_ONCE = 500
+"""The engine's network thread is asked once for so many: a tenth of the cost of asking for each."""
+
+_BringIn = Generator[f.TorrentFact | EngineTorrent, Metainfo | None, None]
+"""Brings one torrent in: says facts, and asks once at most for a torrent to be added, which it is
+answered with the metadata or has the refusal raised."""
 
 _WAITING = Fault(
     FaultCode.ENGINE,
@@ -79,18 +86,23 @@ def restore(
     look = StartLook(parts.files, parts.clock)
     must_recheck = restored.must_recheck_incomplete
     torrents = (*restored.torrents, *rebuilt(restored, catalog.values()))
-    for damaged in sorted(torrents, key=lambda each: queue_key(each.spec)):
-        entry = catalog.get(damaged.spec.info_hash)
-        stored = filled_in(damaged, entry)
-        if is_adopted and parts.engine.knows(stored.spec.info_hash):
-            facts.extend(_bring_in(parts, stored, adopt(parts, reports, stored, look.realpath)))
-        else:
-            run = _run(parts, reports, look, stored, recheck=must_recheck)
-            facts.extend(_bring_in(parts, stored, run))
-        if stored.problems:
-            _mend_store(parts, reports, stored)
-        else:
-            compare_with_catalog(parts, stored.spec, entry)
+    in_turn = sorted(torrents, key=lambda each: queue_key(each.spec))
+    for start in range(0, len(in_turn), ADDED_AT_ONCE):
+        brought: list[tuple[StoredTorrent, _BringIn]] = []
+        for damaged in in_turn[start : start + ADDED_AT_ONCE]:
+            stored = filled_in(damaged, catalog.get(damaged.spec.info_hash))
+            if is_adopted and parts.engine.knows(stored.spec.info_hash):
+                run = _bring_in(parts, stored, adopt(parts, reports, stored, look.realpath))
+            else:
+                added = _run(parts, reports, look, stored, recheck=must_recheck)
+                run = _bring_in(parts, stored, added)
+            brought.append((stored, run))
+        for (stored, _), shown in zip(brought, _carry_out(parts, brought), strict=True):
+            facts.extend(shown)
+            if stored.problems:
+                _mend_store(parts, reports, stored)
+            else:
+                compare_with_catalog(parts, stored.spec, catalog.get(stored.spec.info_hash))
     look.end()
     if is_adopted:
         facts.extend(keep_unstored(parts, reports))
@@ -127,21 +139,62 @@ def run_without_store(
         if not parts.engine.knows(info_hash):
             stored = StoredTorrent(spec=entry.spec, metainfo_data=entry.metainfo_data)
             run = _run(parts, reports, look, stored, recheck=False)
-            facts.extend(_bring_in(parts, stored, run))
+            for shown in _carry_out(parts, [(stored, _bring_in(parts, stored, run))]):
+                facts.extend(shown)
     look.end()
     if is_adopted:
         parts.engine.request_all()
     return tuple(facts)
 
 
+def _carry_out(
+    parts: SessionParts, brought: Sequence[tuple[StoredTorrent, _BringIn]]
+) -> Iterator[list[f.TorrentFact]]:
+    """Have the engine run what these ask for, all of it in one go, and say what follows for each.
+
+    Each of them asks for one torrent at most; what follows waits until the others were asked for.
+    """
+    shown: list[list[f.TorrentFact]] = []
+    waiting: list[tuple[int, EngineTorrent]] = []
+    for index, (_, run) in enumerate(brought):
+        shown.append([])
+        for step in run:
+            if isinstance(step, EngineTorrent):
+                waiting.append((index, step))
+                break
+            shown[index].append(step)
+    answers = dict(
+        zip(
+            (index for index, _ in waiting),
+            parts.engine.add_all([torrent for _, torrent in waiting]),
+            strict=True,
+        )
+    )
+    for index, (_, run) in enumerate(brought):
+        if index in answers:
+            shown[index].extend(_go_on(run, answers[index]))
+        yield shown[index]
+
+
+def _go_on(run: _BringIn, answer: Added) -> Iterator[f.TorrentFact]:
+    """Tell a run what became of its torrent; what it says after that are facts."""
+    try:
+        first = run.throw(answer) if isinstance(answer, RevaerError) else run.send(answer)
+    except StopIteration:
+        return
+    for step in (first, *run):
+        if not isinstance(step, EngineTorrent):
+            yield step
+
+
 def _bring_in(
-    parts: SessionParts, stored: StoredTorrent, facts: Iterator[f.TorrentFact]
-) -> Iterator[f.TorrentFact]:
+    parts: SessionParts, stored: StoredTorrent, run: _BringIn | Iterator[f.TorrentFact]
+) -> _BringIn:
     """Run a torrent, or say why it cannot be."""
     info_hash = stored.spec.info_hash
     parts.roster.put(stored.spec)
     try:
-        yield from facts
+        yield from run
     except (InvalidInputError, TorrentExistsError, StoreDownError) as error:
         log.warning("torrent_not_restored", info_hash=info_hash, cause=str(error))
         yield f.TorrentKnown(info_hash, stored.spec, None, f.Origin.RESTORED)
@@ -178,7 +231,7 @@ def _run(
     stored: StoredTorrent,
     *,
     recheck: bool,
-) -> Iterator[f.TorrentFact]:
+) -> _BringIn:
     """Add a torrent, at a standstill where its file list or its storage is not as it should be."""
     info_hash = stored.spec.info_hash
     settled = _settled(parts, reports, stored)
@@ -198,15 +251,13 @@ def _run(
     stands = spec if fault is None and hold is None and not is_unjudged else _standing(spec)
     if fault is not None:
         stands = _wanting_nothing(stands, described)
-    metainfo = parts.engine.add(
-        EngineTorrent(
-            spec=_with_renames(stands, settled),
-            metainfo_data=stored.metainfo_data,
-            metainfo=described,
-            blob=stored.blob,
-            recheck=recheck and spec.completed_at == NEVER,
-            is_absent=hold is not None,
-        )
+    metainfo = yield EngineTorrent(
+        spec=_with_renames(stands, settled),
+        metainfo_data=stored.metainfo_data,
+        metainfo=described,
+        blob=stored.blob,
+        recheck=recheck and spec.completed_at == NEVER,
+        is_absent=hold is not None,
     )
     follow_sources(parts, spec)
     yield f.TorrentKnown(info_hash, spec, metainfo, f.Origin.RESTORED)

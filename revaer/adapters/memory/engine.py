@@ -11,7 +11,7 @@ from revaer.adapters.memory.storage import Storage
 from revaer.adapters.memory.tuning import Tuning
 from revaer.domain import engine_input
 from revaer.domain import facts as f
-from revaer.domain.errors import InvalidTorrentError, TorrentExistsError
+from revaer.domain.errors import InvalidInputError, InvalidTorrentError, TorrentExistsError
 from revaer.domain.ids import BytesPerSecond, InfoHash
 from revaer.domain.torrent import (
     MagnetSource,
@@ -23,7 +23,7 @@ from revaer.domain.torrent import (
     TorrentSpec,
     TorrentStatus,
 )
-from revaer.ports.engine import EngineSettings, EngineTorrent
+from revaer.ports.engine import Added, EngineSettings, EngineTorrent
 
 
 class MemoryEngine(Tuning, Storage):
@@ -72,6 +72,16 @@ class MemoryEngine(Tuning, Storage):
             is_recheck = torrent.recheck and not torrent.is_absent
             self._begin(one, blob, is_recheck=is_recheck, is_absent=torrent.is_absent)
             return one.metainfo
+
+    def add_all(self, torrents: Sequence[EngineTorrent]) -> tuple[Added, ...]:
+        """Run many torrents; one that is refused keeps none of the others back."""
+        answers: list[Added] = []
+        for torrent in torrents:
+            try:
+                answers.append(self.add(torrent))
+            except (InvalidInputError, TorrentExistsError) as error:
+                answers.append(error)
+        return tuple(answers)
 
     def knows(self, info_hash: InfoHash) -> bool:
         """Whether the engine runs this torrent."""
