@@ -285,7 +285,8 @@ def test_a_file_larger_than_the_place_allows_is_one_clear_line(
     assert process.returncode == 3, process.stderr
     (line,) = process.stderr.splitlines()
     assert line.startswith("revaer: film: ")
-    assert "File too large" in line
+    # Which of the two libtorrent says depends on whether it reads the block back before it is told.
+    assert "File too large" in line or "file too short" in line
     errors = [one for text in process.stdout.splitlines() if "error" in (one := json.loads(text))]
     assert errors
 

@@ -43,6 +43,8 @@ FREE = BytesPerSecond(0)
 SIZES = {"a.bin": 40 * PIECE, "b.bin": 30 * PIECE, "c.bin": 20 * PIECE}
 ENDS = {0, 39, 40, 69, 70, 89}
 """First and last piece of each of these files."""
+IN_FLIGHT = 2
+"""Pieces that a peer may have been asked for before it was told which come first."""
 
 Open = Callable[..., LibtorrentEngine]
 
@@ -119,7 +121,7 @@ class TestFirstAndLastPieces:
         with Seeder(payload, upload_limit=400_000) as seeder:
             torrent = EngineTorrent(spec=spec, metainfo_data=payload.torrent, peers=(seeder.peer,))
             engine.add(torrent)
-            assert set(finished_pieces(observer, len(ENDS))) == ENDS
+            assert set(finished_pieces(observer, len(ENDS) + IN_FLIGHT)) >= ENDS
 
     def test_the_ends_of_files_chosen_later_come_first_too(
         self, engine: LibtorrentEngine, observer: Observer, payload: Payload, tmp_path: Path
@@ -138,7 +140,7 @@ class TestFirstAndLastPieces:
         with Seeder(payload, upload_limit=400_000) as seeder:
             engine.resume(info_hash, forced=False)
             engine.connect(info_hash, [seeder.peer])
-            assert set(finished_pieces(observer, len(wanted))) == wanted
+            assert wanted <= set(finished_pieces(observer, len(wanted) + IN_FLIGHT))
 
     def test_a_magnet_s_ends_come_first_once_its_files_are_known_and_chosen(
         self, engine: LibtorrentEngine, observer: Observer, payload: Payload, tmp_path: Path
@@ -151,7 +153,7 @@ class TestFirstAndLastPieces:
             engine.prioritize(spec.info_hash, [1, 0, 6])
             observer.until(lambda _: raised(engine, spec.info_hash) == {0, 39, 70, 89})
             engine.resume(spec.info_hash, forced=False)
-            assert set(finished_pieces(observer, 4)) == {0, 39, 70, 89}
+            assert set(finished_pieces(observer, 4 + IN_FLIGHT)) >= {0, 39, 70, 89}
 
     def test_a_torrent_that_comes_back_with_its_blob_still_begins_with_the_ends(
         self, engines: Open, payload: Payload, tmp_path: Path
@@ -288,6 +290,7 @@ class TestPeers:
             return any("X" in peer.flags.split() for peer in learning.peers(info_hash))
 
         both[0].until(is_learnt)
+        both[1].until(lambda _: bool(refusing.peers(info_hash)))
         told = [peer.flags.split() for peer in refusing.peers(info_hash)]
         assert told
         assert not any("X" in flags for flags in told)
